@@ -1,0 +1,250 @@
+"""One case: a reference and a prediction on the same grid, checked before any device work."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from segjax._errors import InputError
+
+
+Labels = Sequence[int] | Literal["foreground"] | None
+
+_FEW = 127  # so many labels are counted faster than looked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A reference and a predicted label map of the same image; build with `make_case`.
+
+    Attributes:
+        reference: label map taken as the standard: integers or bool, 0 is background.
+        prediction: label map to be judged, of the same shape.
+        spacing: voxel size along each array axis.
+        wanted: labels to score, None for those that occur.
+        ignore: label of the reference whose voxels are not counted.
+        valid: mask of the voxels that are counted; None for all.
+    """
+
+    reference: np.ndarray
+    prediction: np.ndarray
+    spacing: tuple[float, ...]
+    wanted: tuple[int, ...] | None = None
+    ignore: int | None = None
+    valid: np.ndarray | None = None
+
+    @property
+    def size(self) -> int:
+        return self.reference.size
+
+    @property
+    def voxel_volume(self) -> float:
+        return math.prod(self.spacing)
+
+    @cached_property
+    def labels(self) -> tuple[int, ...]:
+        """Labels to count, ascending unless asked for in another order; some may be absent.
+
+        Never empty: an empty image is an empty mask of label 1.
+        """
+        if self.wanted is not None:
+            return self.wanted
+        most = max(int(x.max(initial=0)) for x in (self.reference, self.prediction))
+        if most <= _FEW:
+            found = range(1, most + 1)
+        else:
+            found = np.union1d(distinct(self.reference), distinct(self.prediction))
+        return tuple(int(k) for k in found if k not in (0, self.ignore)) or (1,)
+
+
+def make_case(
+    *,
+    reference: Any,
+    prediction: Any,
+    spacing: Sequence[float] | float | None = None,
+    labels: Labels = None,
+    ignore: int | None = None,
+    valid: Any = None,
+) -> Case:
+    """Check a pair of label maps and build a case.
+
+    Args:
+        reference: label map taken as the standard: NumPy, JAX, anything with DLPack.
+        prediction: label map to be judged, of the same shape.
+        spacing: voxel size along each array axis; one number for all axes; default 1.
+        labels: labels to score; None for those that occur; "foreground" takes everything
+            that is not background as one label.
+        ignore: label of the reference whose voxels are not counted.
+        valid: mask of the voxels that are counted; all by default.
+
+    Raises:
+        InputError: if the shapes differ, a label is negative or not a whole number, or
+            `spacing` is not one positive number per axis.
+    """
+    r, p = as_labels(reference, "reference"), as_labels(prediction, "prediction")
+    if r.shape != p.shape:
+        raise InputError(
+            f"reference and prediction must have the same shape, got {r.shape} and {p.shape}; "
+            "resample the prediction to the grid of the reference first"
+        )
+    if valid is not None:
+        valid = as_host(valid).astype(bool)
+        if valid.shape != r.shape:
+            raise InputError(f"valid has shape {valid.shape}, the label maps have {r.shape}")
+    if ignore is not None and r.dtype == np.bool_:
+        raise InputError("a boolean mask has no label to ignore; pass valid= instead")
+    if isinstance(labels, str):
+        if labels != "foreground":
+            raise InputError(f'labels must be integers or "foreground", got {labels!r}')
+        if ignore is not None:
+            kept = r != ignore
+            valid, ignore = (kept if valid is None else kept & valid), None
+        r, p, labels = r != 0, p != 0, None
+    wanted = None if labels is None else _check_wanted(labels, ignore)
+    if r.dtype != p.dtype and np.bool_ in (r.dtype, p.dtype):
+        r, p = (x.view(np.uint8) if x.dtype == np.bool_ else x for x in (r, p))
+    if r.flags.f_contiguous and p.flags.f_contiguous and valid is None:
+        r, p, spacing = r.T, p.T, _reversed(spacing)  # voxels in memory order: no copies later
+    return Case(
+        reference=r,
+        prediction=p,
+        spacing=check_spacing(spacing, r.ndim),
+        wanted=wanted,
+        ignore=ignore,
+        valid=valid,
+    )
+
+
+def as_host(array: Any) -> np.ndarray:
+    """Bring an array of any library to the host, without a copy where it is there already."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "__array__") or not hasattr(array, "__dlpack__"):
+        return np.asarray(array)
+    return np.from_dlpack(array)
+
+
+def as_labels(array: Any, name: str) -> np.ndarray:
+    """Check one label map.
+
+    Raises:
+        InputError: naming `name`, if the map holds negative labels or fractions.
+    """
+    labels = as_host(array)
+    if not labels.dtype.isnative:
+        labels = labels.astype(labels.dtype.newbyteorder("="))
+    if labels.ndim == 0:
+        raise InputError(f"{name} is a single number, not an image")
+    if labels.dtype == np.bool_:
+        return labels
+    if labels.dtype.kind == "f":
+        return _whole_numbers(labels, name)
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"{name} must hold integers or booleans, got {labels.dtype}")
+    if labels.dtype.kind == "i" and labels.size and (least := labels.min()) < 0:
+        raise InputError(
+            f"{name} has the negative label {least}; labels are 0 (background) and up"
+        )
+    return labels
+
+
+def _whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
+    if not np.isfinite(values).all() or (values != np.rint(values)).any():
+        odd = values[~np.isfinite(values) | (values != np.rint(values))].flat[0]
+        raise InputError(
+            f"{name} holds {odd}, which is no label; threshold probabilities first (x > 0.5)"
+        )
+    if values.size and (values.min() < 0 or values.max() >= 2**53):
+        raise InputError(f"{name} has labels outside 0 ... 2**53; store them as integers")
+    warnings.warn(f"{name} is {values.dtype}; its whole numbers are read as labels", stacklevel=4)
+    return values.astype(np.int64)
+
+
+def check_spacing(spacing: Sequence[float] | float | None, ndim: int) -> tuple[float, ...]:
+    """One positive number per axis.
+
+    Raises:
+        InputError: if it is not.
+    """
+    if spacing is None:
+        return (1.0,) * ndim
+    values = np.atleast_1d(np.asarray(spacing, float))
+    if values.size == 1:
+        values = np.repeat(values, ndim)
+    if values.shape != (ndim,):
+        raise InputError(
+            f"spacing has {values.size} numbers, the image has {ndim} axes; "
+            "give one number per array axis"
+        )
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise InputError(f"spacing must be positive, got {tuple(values.tolist())}")
+    return tuple(values.tolist())
+
+
+def _reversed(spacing: Any) -> Any:
+    return spacing if spacing is None or np.ndim(spacing) == 0 else tuple(spacing)[::-1]
+
+
+def _check_wanted(labels: Sequence[int], ignore: int | None) -> tuple[int, ...]:
+    wanted = tuple(int(k) for k in labels)
+    if len(set(wanted)) != len(wanted) or any(k < 0 for k in wanted) or not wanted:
+        raise InputError(f"labels must be different integers from 0 up, got {list(labels)}")
+    if ignore in wanted:
+        raise InputError(f"label {ignore} is both wanted and ignored; drop it from labels")
+    return wanted
+
+
+def distinct(labels: np.ndarray) -> np.ndarray:
+    """Sorted labels of a map; only where a run of equal voxels starts is looked at."""
+    flat = labels.reshape(-1)
+    starts = flat[1:][flat[1:] != flat[:-1]]
+    return np.unique(np.concatenate([flat[:1], starts]))
+
+
+def encode(case: Case, part: slice) -> tuple[np.ndarray, np.ndarray, int]:
+    """Recode a stretch of voxels: label number i of the case becomes i + 1, all else 0.
+
+    Returns:
+        Codes of the reference and of the prediction (bool, or unsigned, as small as they
+        fit), and how many voxels of the stretch are not to be counted (their codes are 0).
+    """
+    r, p = case.reference.reshape(-1)[part], case.prediction.reshape(-1)[part]
+    kept = None if case.valid is None else case.valid.reshape(-1)[part]
+    if case.ignore is not None:
+        kept = r != case.ignore if kept is None else kept & (r != case.ignore)
+    r, p = _recode(r, case.labels), _recode(p, case.labels)
+    if kept is None:
+        return r, p, 0
+    return r * kept, p * kept, r.size - int(np.count_nonzero(kept))
+
+
+def _recode(x: np.ndarray, labels: tuple[int, ...]) -> np.ndarray:
+    if x.dtype == np.bool_ and labels == (1,):
+        return x
+    count = len(labels)
+    small = np.min_scalar_type(count)
+    most = int(x.max(initial=0))
+    if labels == tuple(range(1, count + 1)):
+        if most > count:
+            x = np.where(x <= count, x, 0)
+        return x.astype(small, copy=False)
+    wanted = np.asarray(labels, dtype=np.int64)
+    if most < 2**16:
+        table = np.zeros(most + 1, small)
+        for code, label in enumerate(labels, start=1):
+            if label <= most:
+                table[label] = code
+        return table[x.view(np.uint8) if x.dtype == np.bool_ else x]
+    order = np.argsort(wanted)
+    place = np.minimum(np.searchsorted(wanted[order], x), count - 1)
+    code = (order[place] + 1).astype(small)
+    return np.where(wanted[order][place] == x, code, small.type(0))
+
+
+def with_labels(case: Case, labels: Sequence[int]) -> Case:
+    """The same case, scored over other labels."""
+    return replace(case, wanted=tuple(labels))

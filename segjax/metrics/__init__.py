@@ -1,0 +1,30 @@
+"""Metrics by family, and the catalogue of all of them."""
+
+from segjax.metrics import _metric, agreement, instance, overlap
+from segjax.metrics._metric import Metric as Metric
+
+
+METRICS: tuple[Metric, ...] = (
+    *overlap.METRICS,
+    *agreement.METRICS,
+    *instance.METRICS,
+)
+_BY_NAME = _metric.index(METRICS)
+
+
+def get_metric(name: str) -> Metric:
+    """Find a metric by name or alias, whatever the case and punctuation.
+
+    Options stand in brackets: "f_beta(beta=2)", "dice(average=macro)".
+
+    Raises:
+        InputError: if no metric has that name (the message offers the nearest ones), or it
+            has no such option.
+
+    Example:
+        >>> get_metric("DSC").name
+        'dice'
+        >>> get_metric("F-beta(beta=2)").name
+        'f_beta(beta=2)'
+    """
+    return _metric.resolve(name, _BY_NAME)

@@ -1,0 +1,194 @@
+"""What is known about a metric, and how it is found by name."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from segjax._errors import InputError
+from segjax._numerics import defined_mean, namespace, ratio
+from segjax.statistics import Confusion, pooled
+
+
+Option = float | str | bool
+AVERAGES = ("macro", "micro", "weighted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A pure function of one sufficient statistic, and what is known about it.
+
+    `best` and `worst` say at once the range, the direction, and what a missing prediction
+    is worth in a ranking.
+
+    Attributes:
+        function: maps the statistic to scores; NaN means "undefined for this case".
+        statistic: the type the function takes.
+        best: value of a perfect prediction; None for counts, which have no direction.
+        worst: value of a useless one; may be infinite.
+        chance: value of a prediction that knows nothing, where that is better than the
+            worst; an empty prediction gets it where its score is 0/0.
+        aliases: other names in use, spelled as their authors spell them.
+        unit: "voxel", "bit", "length" (the unit of spacing), "volume"; empty for ratios.
+        per: "label" if there is one score per label, "image" if there is one per image.
+        signed: judged by its magnitude.
+        options: keyword arguments of the function, e.g. a tolerance.
+    """
+
+    function: Callable[..., Any]
+    statistic: type
+    best: float | None
+    worst: float | None
+    chance: float | None = None
+    aliases: tuple[str, ...] = ()
+    unit: str = ""
+    per: Literal["label", "image"] = "label"
+    signed: bool = False
+    options: tuple[tuple[str, Option], ...] = ()
+
+    @property
+    def name(self) -> str:
+        options = ", ".join(f"{k}={v:g}" if _number(v) else f"{k}={v}" for k, v in self.options)
+        return self.function.__name__ + (f"({options})" if options else "")
+
+    @property
+    def title(self) -> str:
+        """First line of the docstring: what a table's heading or a glossary prints."""
+        return self.definition.partition("\n")[0].rstrip(".")
+
+    @property
+    def definition(self) -> str:
+        """The docstring up to its sections: formula, and what is undefined."""
+        text = inspect.getdoc(self.function) or self.name
+        return re.split(r"\n\n(?:Args|Returns|Raises|Example|References):\n", text)[0]
+
+    @property
+    def source(self) -> str:
+        """The paper the definition is from."""
+        _, _, source = (inspect.getdoc(self.function) or "").partition("References:\n")
+        return " ".join(source.split())
+
+    @property
+    def higher_is_better(self) -> bool | None:
+        if self.best is None or self.worst is None:
+            return None
+        return self.best > self.worst
+
+    @property
+    def missed(self) -> float | None:
+        """What an empty prediction of something present is worth where the formula is 0/0."""
+        return self.worst if self.chance is None else self.chance
+
+    def __call__(self, statistic: Any, **geometry: float) -> Any:
+        options = dict(self.options)
+        average = options.pop("average", None)
+        score = lambda s: self.function(s, **options, **self.geometry_of(geometry))
+        if average is None:
+            return score(statistic)
+        if average == "micro":
+            return score(pooled(statistic))
+        if average == "macro":
+            return defined_mean(score(statistic))
+        return _weighted(score(statistic), statistic)
+
+    def geometry_of(self, known: Mapping[str, float]) -> dict[str, float]:
+        """What the function asks of the case beside the statistic, e.g. the voxel volume."""
+        asked = inspect.signature(self.function).parameters
+        return {k: v for k, v in known.items() if k in asked}
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        parameters = inspect.signature(self.function).parameters.values()
+        own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "voxel_volume"]
+        averaged = self.per == "label" or "average" in dict(self.options)
+        return (*own, *(["average"] if averaged and self.statistic is Confusion else []))
+
+    def at(self, **options: Option) -> "Metric":
+        """Return this metric with other values for its options.
+
+        `average="macro" | "micro" | "weighted"` is an option of every overlap metric: the
+        mean over the labels that are defined, the score of the pooled counts, or the mean
+        weighted by the size of the label in the reference.
+
+        Raises:
+            InputError: if the function has no such option, or the option no such value.
+        """
+        known = self.option_names
+        if unknown := sorted(options.keys() - set(known)):
+            raise InputError(
+                f"{self.name} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}"
+            )
+        if options.get("average", "macro") not in AVERAGES:
+            raise InputError(f"average must be one of {', '.join(AVERAGES)}")
+        merged = dict(self.options) | options
+        per = "image" if "average" in merged else self.per
+        return replace(self, options=tuple(sorted(merged.items())), per=per)
+
+
+def _number(value: Option) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _weighted(scores: Any, counts: Confusion) -> Any:
+    xp, weight = namespace(scores), counts.reference_size
+    # A label absent from the reference has no weight: its undefined score must not spread.
+    return ratio(xp.where(weight > 0, weight * scores, 0).sum(-1), weight.sum(-1))
+
+
+def _key(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def index(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """Map every name and alias to its metric.
+
+    Raises:
+        ValueError: if two metrics claim the same name.
+    """
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        for name in dict.fromkeys(map(_key, (metric.name, *metric.aliases))):
+            if name in found:
+                raise ValueError(f"{metric.name} and {found[name].name} are both called {name!r}")
+            found[name] = metric
+    return found
+
+
+def resolve(text: str, known: Mapping[str, Metric]) -> Metric:
+    """Find a metric by any of its names, whatever the case and punctuation.
+
+    Args:
+        text: a name or alias, with options in brackets if need be: what `Metric.name`
+            prints can be read back, e.g. "f_beta(beta=2)" or "dice(average=macro)".
+        known: the catalogue, from `index`.
+
+    Raises:
+        InputError: if no metric has that name (the message offers the nearest ones), or it
+            has no such option.
+    """
+    name, bracket, options = text.strip().partition("(")
+    metric = known.get(_key(name))
+    if metric is None:
+        near = difflib.get_close_matches(_key(name), known, n=3)
+        meant = dict.fromkeys(known[k].name for k in near)
+        hint = f"; did you mean {' or '.join(meant)}?" if near else ""
+        raise InputError(f"unknown metric {name.strip()!r}{hint}")
+    if not bracket:
+        return metric
+    if not options.endswith(")"):
+        raise InputError(f"metric {text.strip()!r} has no closing bracket")
+    return metric.at(**dict(_option(part, text) for part in options[:-1].split(",") if part.strip()))
+
+
+def _option(part: str, text: str) -> tuple[str, Option]:
+    key, equals, value = (x.strip() for x in part.partition("="))
+    if not equals or not key.isidentifier() or not value:
+        raise InputError(f"options of a metric are written name=value, got {text.strip()!r}")
+    if value in ("True", "False"):
+        return key, value == "True"
+    try:
+        return key, float(value)
+    except ValueError:
+        return key, value.strip("'\"")

@@ -1,0 +1,37 @@
+"""Sufficient statistics: computed once per case, shared by every metric of a family."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from segjax.case import Case
+from segjax.statistics.confusion import (
+    Confusion as Confusion,
+    Foreground as Foreground,
+    Scribbles as Scribbles,
+    confusion as confusion,
+    count_foreground as count_foreground,
+    count_labels as count_labels,
+    count_masks as count_masks,
+    count_scribbles as count_scribbles,
+    label_confusion as label_confusion,
+    pooled as pooled,
+    soft_confusion as soft_confusion,
+    with_prior as with_prior,
+)
+from segjax.statistics.contingency import (
+    ConfusionMatrix as ConfusionMatrix,
+    Contingency as Contingency,
+    contingency as contingency,
+    count_matrix as count_matrix,
+    count_segments as count_segments,
+)
+
+
+# Builders from a case in host memory.
+STATISTICS: Mapping[type, Callable[[Case], Any]] = {
+    Confusion: count_labels,
+    Foreground: count_foreground,
+    Scribbles: count_scribbles,
+    Contingency: count_segments,
+    ConfusionMatrix: count_matrix,
+}
