@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ class Case:
         prediction: label map to be judged, of the same shape.
         spacing: voxel size along each array axis.
         wanted: labels to score, None for those that occur.
+        foreground: all that is not background counts as one label, 1.
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; None for all.
     """
@@ -34,6 +35,7 @@ class Case:
     prediction: np.ndarray
     spacing: tuple[float, ...]
     wanted: tuple[int, ...] | None = None
+    foreground: bool = False
     ignore: int | None = None
     valid: np.ndarray | None = None
 
@@ -77,7 +79,7 @@ def make_case(
         prediction: label map to be judged, of the same shape.
         spacing: voxel size along each array axis; one number for all axes; default 1.
         labels: labels to score; None for those that occur; "foreground" takes everything
-            that is not background as one label.
+            that is not background as one label (metrics of objects still see the objects).
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; all by default.
 
@@ -97,14 +99,12 @@ def make_case(
             raise InputError(f"valid has shape {valid.shape}, the label maps have {r.shape}")
     if ignore is not None and r.dtype == np.bool_:
         raise InputError("a boolean mask has no label to ignore; pass valid= instead")
-    if isinstance(labels, str):
+    foreground = isinstance(labels, str)
+    if foreground:
         if labels != "foreground":
             raise InputError(f'labels must be integers or "foreground", got {labels!r}')
-        if ignore is not None:
-            kept = r != ignore
-            valid, ignore = (kept if valid is None else kept & valid), None
-        r, p, labels = r != 0, p != 0, None
-    wanted = None if labels is None else _check_wanted(labels, ignore)
+        labels = (1,)
+    wanted = None if labels is None else _check_wanted(labels, None if foreground else ignore)
     if r.dtype != p.dtype and np.bool_ in (r.dtype, p.dtype):
         r, p = (x.view(np.uint8) if x.dtype == np.bool_ else x for x in (r, p))
     if r.flags.f_contiguous and p.flags.f_contiguous and valid is None:
@@ -114,6 +114,7 @@ def make_case(
         prediction=p,
         spacing=check_spacing(spacing, r.ndim),
         wanted=wanted,
+        foreground=foreground,
         ignore=ignore,
         valid=valid,
     )
@@ -216,6 +217,8 @@ def encode(case: Case, part: slice) -> tuple[np.ndarray, np.ndarray, int]:
     kept = None if case.valid is None else case.valid.reshape(-1)[part]
     if case.ignore is not None:
         kept = r != case.ignore if kept is None else kept & (r != case.ignore)
+    if case.foreground:
+        r, p = r != 0, p != 0
     r, p = _recode(r, case.labels), _recode(p, case.labels)
     if kept is None:
         return r, p, 0
@@ -244,7 +247,3 @@ def _recode(x: np.ndarray, labels: tuple[int, ...]) -> np.ndarray:
     code = (order[place] + 1).astype(small)
     return np.where(wanted[order][place] == x, code, small.type(0))
 
-
-def with_labels(case: Case, labels: Sequence[int]) -> Case:
-    """The same case, scored over other labels."""
-    return replace(case, wanted=tuple(labels))

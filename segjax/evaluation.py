@@ -97,8 +97,7 @@ def evaluate(
         valid=valid,
     )
     case, known = measure(case, wanted)
-    as_mask = case.wanted is not None and len(case.wanted) < 2
-    as_mask &= labels is None or isinstance(labels, str)
+    as_mask = case.foreground or (labels is None and len(case.labels) < 2)
     scores = {}
     for m in wanted:
         score = np.asarray(m(known[m.statistic], voxel_volume=case.voxel_volume))
@@ -195,7 +194,8 @@ def evaluate_batch(
     if len(r) and whole.reference.shape[0] != len(r):  # was turned to memory order
         whole = replace(whole, reference=whole.reference.T, prediction=whole.prediction.T)
     if whole.wanted is None:
-        whole, _ = count_present(whole)
+        masks = whole.reference.dtype == np.bool_
+        whole = replace(whole, wanted=(1,)) if masks else count_present(whole)[0]
     parts = [_nth(whole, i) for i in range(len(r))]
     others = [m for m in wanted if m.statistic is not Confusion]
     scores: dict[str, list[Any]] = {m.name: [] for m in others}

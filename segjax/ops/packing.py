@@ -70,7 +70,11 @@ def where_code(
 
 def popcount(words: UInt32[Array, "*batch word"]) -> Int[Array, "*batch"]:
     """Number of set bits in each row; int32, so at most 2**26 - 1 words a row."""
-    return jax.lax.population_count(words).astype(jnp.int32).sum(-1)
+    counts = jax.lax.population_count(words)
+    if words.shape[-1] % _LADDER == 0:  # wide additions first: XLA's last-axis sums are narrow
+        parts = counts.reshape(*counts.shape[:-1], _LADDER, -1)
+        counts = sum((parts[..., i, :] for i in range(1, _LADDER)), parts[..., 0, :])
+    return counts.astype(jnp.int32).sum(-1)
 
 
 def count(mask: Array) -> Int[Array, ""]:

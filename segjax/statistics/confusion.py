@@ -192,7 +192,8 @@ def count_masks(
     _check_same_grid(reference, prediction)
     voxels = reference[0].size if len(reference) else 0
     packed = packing.pack_masks(reference), packing.pack_masks(prediction)
-    tp, r, p = np.asarray(_count_masks(*packed)).astype(np.int64)
+    counts = _count_masks(*jax.device_put(packed))  # faster than handing NumPy arrays to jit
+    tp, r, p = np.asarray(counts).astype(np.int64)
     return _from_sizes(tp, r, p, voxels)
 
 
@@ -218,8 +219,8 @@ def count_labels(case: Case) -> Confusion:
 
 def count_foreground(case: Case) -> Foreground:
     """Confusion of all that is not background, of a case in host memory."""
-    both = replace(case, reference=case.reference != 0, prediction=case.prediction != 0)
-    return _as(Foreground, _count_mask(both, case))
+    whole = replace(case, wanted=(1,), foreground=True)
+    return _as(Foreground, pooled(count_labels(whole)))
 
 
 def count_scribbles(case: Case) -> Scribbles:
@@ -235,19 +236,10 @@ def count_scribbles(case: Case) -> Scribbles:
         )
     known = case.reference > 0
     known = known if case.valid is None else known & case.valid
-    both = replace(
-        case, reference=case.reference == 2, prediction=case.prediction != 0, valid=known
+    positive = replace(
+        case, reference=case.reference == 2, wanted=(1,), foreground=True, valid=known
     )
-    return _as(Scribbles, _count_mask(both, case))
-
-
-def _count_mask(both: Case, case: Case) -> Confusion:
-    valid = both.valid
-    if case.ignore is not None:
-        kept = case.reference != case.ignore
-        valid = kept if valid is None else valid & kept
-    counts = count_labels(replace(both, wanted=(1,), ignore=None, valid=valid))
-    return pooled(counts)
+    return _as(Scribbles, pooled(count_labels(positive)))
 
 
 def _as(kind: Any, c: Confusion) -> Any:
@@ -260,8 +252,8 @@ def _packed_counts(codes: int) -> Any:
 
     def count(r: np.ndarray, p: np.ndarray) -> Array:
         words = packing.bucket(-(-r.size // 32))
-        packed = (packing.pack(x, planes, words) for x in (r, p))
-        return _count_codes(*packed, wanted)
+        packed = packing.pack(r, planes, words), packing.pack(p, planes, words)
+        return _count_codes(*jax.device_put(packed), wanted)
 
     return count
 

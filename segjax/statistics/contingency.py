@@ -103,7 +103,7 @@ def count_segments(case: Case) -> Contingency:
         InputError: if the table would not fit in memory.
     """
     r, p, length = _runs(case)
-    if case.wanted is not None:
+    if case.wanted is not None and not case.foreground:
         r, p = (np.where(np.isin(x, case.wanted), x, 0) for x in (r, p))
     rows, r = _relabel(r)
     columns, p = _relabel(p)
@@ -117,6 +117,8 @@ def count_matrix(case: Case) -> ConfusionMatrix:
     unless the background is itself wanted; then only pairs of wanted labels are counted.
     """
     r, p, length = _runs(case)
+    if case.foreground:
+        r, p = ((x != 0).astype(np.uint8) for x in (r, p))
     labels = case.labels if 0 in case.labels else (0, *case.labels)
     order = np.argsort(labels)
     known = np.asarray(labels)[order]
