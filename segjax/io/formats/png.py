@@ -1,0 +1,39 @@
+"""PNG and BMP, by Pillow."""
+
+from pathlib import Path
+
+import numpy as np
+
+from segjax.io._problem import problem
+from segjax.io.volume import Volume, check_size
+
+
+# Pillow stretches 2- and 4-bit grey to 0...255; dividing gives the stored numbers back.
+_STRETCH = {"L;2": 85, "L;4": 17}
+
+
+def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+    """Read one picture; a PNG in colour has `channels`."""
+    from PIL.BmpImagePlugin import BmpImageFile
+    from PIL.PngImagePlugin import PngImageFile
+
+    # The format's own class, not Image.open: that one refuses large legal masks by a
+    # process-wide limit, and lets the bytes choose any of its thirty parsers.
+    opener = BmpImageFile if path.suffix.lower() == ".bmp" else PngImageFile
+    with path.open("rb") as file, opener(file) as picture:
+        check_size(path, picture.size[::-1], max_voxels)
+        frames = getattr(picture, "n_frames", 1)
+        if labels and frames > 1:
+            raise problem(path, f"is animated ({frames} frames)", "save a TIFF stack")
+        stretch = _STRETCH.get(_raw_mode(picture.tile), 1) if labels else 1
+        indexed = picture.mode in ("P", "PA")
+        array = np.asarray(picture.convert("RGB") if indexed and not labels else picture)
+        if indexed and labels:
+            array = array if array.ndim == 2 else array[..., 0]
+    return Volume(array // stretch if stretch > 1 else array, channels=array.ndim > 2)
+
+
+def _raw_mode(tiles: list) -> str:
+    """How samples are stored, out of Pillow's (codec, extent, offset, arguments)."""
+    arguments = tiles[0][3] if tiles else ""
+    return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""

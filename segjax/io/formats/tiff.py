@@ -1,0 +1,103 @@
+"""TIFF, OME-TIFF and ImageJ stacks, by tifffile."""
+
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segjax.io._problem import problem
+from segjax.io.formats import _tiff_spacing
+from segjax.io.volume import Volume, check_size, drop_channel_axis
+
+
+if TYPE_CHECKING:
+    import tifffile
+
+# Photometric interpretations RGB, separated, YCbCr and the three Labs; kinds of alpha.
+_COLOURS = (2, 5, 6, 8, 9, 10)
+_ALPHA = (1, 2)
+
+
+def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+    """Read the first, full-resolution image of the file."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = _only_series(path, file, labels)
+        check_size(path, series.shape, max_voxels)
+        check_size(path, series.keyframe.tile or (1,), max_voxels)
+        _check_whole(path, file, series)
+        page, axes = series.keyframe, series.axes
+        array, channels = _pixels(path, series), False
+        if "S" in axes:
+            array, axes = np.moveaxis(array, axes.index("S"), -1), axes.replace("S", "") + "S"
+            channels = _is_colour(page)
+        if page.colormap is not None and not labels:
+            array, channels = _coloured(array, page.colormap), True
+        spacing, unit = _tiff_spacing.spacing(path, file, axes)
+    if labels and not channels:
+        array = drop_channel_axis(array)
+    if spacing is not None and len(spacing) != array.ndim:
+        spacing, unit = None, None
+    return Volume(array, spacing, unit, channels=channels)
+
+
+def _coloured(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:
+    """A palette image in 8-bit colours; TIFF stores its palette in 16."""
+    return np.take((colormap.T >> 8).astype(np.uint8), indices, axis=0)
+
+
+def _pixels(path: Path, series: "tifffile.TiffPageSeries") -> np.ndarray:
+    import tifffile
+
+    try:
+        return series.asarray()
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        codec = tifffile.COMPRESSION(series.keyframe.compression).name
+        raise problem(
+            path, f"is compressed by {codec}, which needs imagecodecs", 'pip install "segjax[io]"'
+        ) from error
+
+
+def _only_series(path: Path, file: "tifffile.TiffFile", labels: bool) -> "tifffile.TiffPageSeries":
+    if not file.series:
+        raise problem(path, "holds no image", "write it again")
+    # Overviews and thumbnails are reduced; anything else is a second image.
+    others = [s for s in file.series[1:] if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
+    if labels and others:
+        shapes = ", ".join(str(s.shape) for s in file.series[:4])
+        raise problem(path, f"holds several images ({shapes})", "save each as its own file")
+    return file.series[0]
+
+
+def _is_colour(page: "tifffile.TiffPage") -> bool:
+    return page.photometric in _COLOURS or any(kind in _ALPHA for kind in page.extrasamples)
+
+
+def _check_whole(path: Path, file: "tifffile.TiffFile", series: "tifffile.TiffPageSeries") -> None:
+    """Refuse what is cut: tifffile may log a line and return fewer planes, or zeros."""
+    if _next_page(file) != 0:
+        raise problem(path, "is cut: pages are missing", "copy or export it again")
+    if series.dataoffset is not None:
+        whole = series.dataoffset + series.nbytes <= file.filehandle.size
+    else:
+        whole = all(_page_is_whole(page) for page in series.pages)
+    if not whole:
+        raise problem(path, "is cut: pixels are missing", "copy or export it again")
+
+
+def _page_is_whole(page: Any) -> bool:
+    if page is None:
+        return False
+    ends = (o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False))
+    return max(ends, default=0) <= page.parent.filehandle.size
+
+
+def _next_page(file: "tifffile.TiffFile") -> int:
+    """What the last page says of its successor: an offset, or 0 for none."""
+    len(file.pages)  # Walks the chain of pages.
+    file.filehandle.seek(file.pages.next_page_offset or 0)
+    return struct.unpack(file.tiff.offsetformat, file.filehandle.read(file.tiff.offsetsize))[0]

@@ -1,0 +1,67 @@
+"""Which prediction belongs to which reference."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from segjax.io._problem import problem, reason
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A reference and its prediction.
+
+    Attributes:
+        name: of the case; taken from a file name as it is, so escape it before printing.
+        reference: the true segmentation.
+        prediction: the segmentation to judge.
+        slice: where only one plane of the reference is annotated, the index of that plane
+            along the first axis of the prediction.
+    """
+
+    name: str
+    reference: Path
+    prediction: Path
+    slice: int | None = None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What was found in two folders.
+
+    Attributes:
+        layout: "files", "flat", "nnunet" or "ctc".
+        pairs: in natural order of their names.
+        only_reference: names of references without a prediction.
+        only_prediction: names of predictions without a reference.
+        label_names: what the labels are called, where a file says so.
+        ignore: the label of voxels not to score.
+    """
+
+    layout: str
+    pairs: tuple[Pair, ...]
+    only_reference: tuple[str, ...] = ()
+    only_prediction: tuple[str, ...] = ()
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    ignore: int | None = None
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Sort key by which case2 comes before case10.
+
+    Example:
+        >>> sorted(["case10", "case2", "Case1"], key=natural)
+        ['Case1', 'case2', 'case10']
+    """
+    parts = re.split(r"([0-9]{1,18})", name.casefold())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+
+def listing(folder: Path) -> list[Path]:
+    """What a folder holds, without hidden files, in natural order."""
+    try:
+        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise problem(folder, f"cannot be listed ({reason(error)})", "check the folder") from error
+    return sorted(paths, key=lambda path: natural(path.name))

@@ -1,0 +1,141 @@
+"""What an image file holds, and whether two files lie on the same grid."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segjax.io._problem import problem
+
+
+MAX_VOXELS = 2**31
+
+# Lengths of the units that file headers name, in mm.
+MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "inch": 25.4}
+
+_SPELLINGS = {
+    "": None,
+    "pixel": None,
+    "nanometer": "nm",
+    "micron": "um",
+    "microns": "um",
+    "micrometer": "um",
+    "µm": "um",
+    "μm": "um",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "inches": "inch",
+    "in": "inch",
+}
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What an image file holds.
+
+    Attributes:
+        array: native byte order, axes in array order; label maps are integer or bool.
+        spacing: one positive length per array axis; None where the file says nothing.
+        unit: of `spacing`: a key of `MILLIMETRES`, or None where the file says nothing.
+        affine: homogeneous matrix from array index to right-anterior-superior
+            coordinates, in the unit of `spacing`; None where the file says nothing.
+        channels: whether the last axis holds colours or vector components.
+    """
+
+    array: np.ndarray
+    spacing: tuple[float, ...] | None = None
+    unit: str | None = None
+    affine: np.ndarray | None = None
+    channels: bool = False
+
+
+def check_size(path: Path, shape: Sequence[int], max_voxels: int) -> None:
+    """Refuse what a header promises before anything is allocated for it."""
+    if min(shape, default=1) < 1:
+        raise problem(path, f"holds no voxels (shape {tuple(shape)})", "write it again")
+    count = math.prod(int(n) for n in shape)
+    if count > max_voxels:
+        raise problem(
+            path,
+            f"its header promises {count} voxels, more than the limit of {max_voxels}",
+            "crop it, or raise max_voxels if the file is what you expect",
+        )
+
+
+def positive_spacing(lengths: Sequence[float | None]) -> tuple[float, ...] | None:
+    """`lengths` as floats, or None unless each is a positive number.
+
+    Example:
+        >>> positive_spacing([3.0, 0.5]), positive_spacing([3.0, 0.0])
+        ((3.0, 0.5), None)
+    """
+    values = tuple(float(n) if n is not None else math.nan for n in lengths)
+    return values if values and all(0 < n < math.inf for n in values) else None
+
+
+def unit_name(text: str | None) -> str | None:
+    """The short name of a length unit, None for what is not a known length.
+
+    Example:
+        >>> unit_name("micron"), unit_name("pixel"), unit_name("mm")
+        ('um', None, 'mm')
+    """
+    # ImageJ writes the micro sign as the six characters \u00B5.
+    text = (text or "").strip().replace("\\u00B5", "µ").lower()
+    name = _SPELLINGS.get(text.replace("metre", "meter"), text)
+    return name if name in MILLIMETRES else None
+
+
+def drop_channel_axis(array: np.ndarray) -> np.ndarray:
+    """Without a last axis of size 1, as deep-learning code leaves behind; 2-D stays 2-D."""
+    return array[..., 0] if array.ndim > 2 and array.shape[-1] == 1 else array
+
+
+def grid_difference(reference: Volume, prediction: Volume, tolerance: float = 1e-3) -> str | None:
+    """How the grids of two files disagree, in words; None if they do not.
+
+    Headers that say nothing agree with everything.
+
+    Args:
+        reference: the one file.
+        prediction: the other.
+        tolerance: relative difference of spacings that passes for rounding. Corners of
+            the image may lie up to a tenth of the smallest spacing apart.
+
+    Example:
+        >>> grid_difference(Volume(np.zeros((2, 3))), Volume(np.zeros((3, 2))))
+        'shape (2, 3) against (3, 2)'
+    """
+    if reference.array.shape != prediction.array.shape:
+        return f"shape {reference.array.shape} against {prediction.array.shape}"
+    if reference.spacing is None or prediction.spacing is None:
+        return None
+    first, second = np.array(reference.spacing), np.array(prediction.spacing)
+    scale = 1.0
+    if reference.unit is not None and prediction.unit is not None:
+        scale = MILLIMETRES[prediction.unit] / MILLIMETRES[reference.unit]
+    if not np.allclose(second * scale, first, rtol=tolerance, atol=0):
+        return f"spacing {_lengths(reference)} against {_lengths(prediction)}"
+    if reference.affine is None or prediction.affine is None:
+        return None
+    if reference.affine.shape != prediction.affine.shape:
+        return None
+    shift = np.abs(_corners(reference) - scale * _corners(prediction)).max()
+    if shift > 0.1 * first.min():
+        return f"position or orientation: corners lie up to {shift:.3g} apart"
+    return None
+
+
+def _lengths(volume: Volume) -> str:
+    return f"{volume.spacing} {volume.unit or ''}".strip()
+
+
+def _corners(volume: Volume) -> np.ndarray:
+    assert volume.affine is not None
+    ends = [(0, n - 1) for n in volume.array.shape]
+    corners = np.array([(*corner, 1) for corner in itertools.product(*ends)])
+    return (corners @ volume.affine.T)[:, :-1]

@@ -1,0 +1,79 @@
+import pytest
+
+from segjax._errors import InputError
+from segjax.io import read_label_names
+
+
+NAMES = {1: "liver", 2: "left kidney"}
+
+ITK_SNAP = """\
+################################################
+# ITK-SnAP Label Description File
+    0     0    0    0        0  0  0    "Clear Label"
+    1   255    0    0        1  1  1    "liver"
+    2     0  255    0      0.5  1  1    "left kidney"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"labels": {"liver": 1, "left kidney": 2, "both": [1, 2], "ignore": 3}}'),
+        ("a.json", '{"1": "liver", "2": "left kidney"}'),
+        ("a.json", '{"liver": 1, "left kidney": 2}'),
+        ("a.yaml", "1: liver\n2: left kidney\n"),
+        ("a.yml", "labels:\n  liver: 1\n  left kidney: 2\n"),
+        ("a.csv", "1,liver\n2,left kidney\n"),
+        ("a.csv", '\ufefflabel,name\r\n1,"liver"\r\n\r\n2,left kidney,red\r\n'),
+        ("a.csv", "1;liver\n2;left kidney"),
+        ("a.tsv", "id\tname\n1\tliver\n2\tleft kidney\n"),
+        ("a.txt", "# ours\n1 liver\n2 left kidney\n"),
+    ],
+)
+def test_names_are_read_from_any_usual_list(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_label_names(tmp_path / name) == NAMES
+
+
+def test_itk_snap_label_descriptions_are_read(tmp_path):
+    (tmp_path / "a.txt").write_text(ITK_SNAP)
+    assert read_label_names(tmp_path / "a.txt") == {0: "Clear Label", **NAMES}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.json", "{", "no valid JSON"),
+        ("a.json", "[]", "no table"),
+        ("a.json", "{}", "names no labels"),
+        ("a.json", '{"liver": 1.5}', "no label id"),
+        ("a.json", '{"1": "a", "01": "b"}', "label 1 twice"),
+        ("a.yaml", "a: [", "no valid YAML"),
+        ("a.yaml", "yes: 1", "no label id"),
+        ("a.yaml", "!!python/object/apply:os.getcwd []", "no valid YAML"),
+        ("a.csv", "name,id\nliver,1\n", "cannot be understood at 'liver,1'"),
+        ("a.csv", "1,liver\n1,spleen\n", "label 1 twice"),
+        ("a.csv", "", "names no labels"),
+        ("a.csv", "id,name\n-1,liver\n", "cannot be understood"),
+        ("a.doc", "1,liver", "no list of label names"),
+    ],
+)
+def test_what_names_no_labels_is_refused(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=rf"{name}: .*{words}"):
+        read_label_names(tmp_path / name)
+
+
+def test_yaml_aliases_do_not_blow_up(tmp_path):
+    rows = ["a: &a [x, x]"] + [
+        f"{c}: &{c} [*{b}, *{b}]"
+        for b, c in zip("abcdefghijklmnopqrstuvw", "bcdefghijklmnopqrstuvwx", strict=True)
+    ]
+    (tmp_path / "a.yaml").write_text("\n".join([*rows, "liver: {1: *x}"]))
+    with pytest.raises(InputError, match="no label id"):
+        read_label_names(tmp_path / "a.yaml")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"a\.csv: cannot be read"):
+        read_label_names(tmp_path / "a.csv")

@@ -1,0 +1,339 @@
+"""What cannot be scored is refused by one line that names the file and the mend."""
+
+import gzip
+import pickle
+import struct
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from segjax._errors import InputError
+from segjax.io import read_image, read_labels
+from tests.io import files
+from tests.io.files import LABELS, PLANE
+
+
+def refused(path, words, **options):
+    with pytest.raises(InputError, match=words) as caught:
+        read_labels(path, **options)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def saved(path, array):
+    np.save(path, array)
+    return path
+
+
+# Things that are no label map
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_colour_png_is_refused_even_if_it_is_grey(tmp_path, mode):
+    path = tmp_path / "a.png"
+    Image.fromarray(PLANE).convert(mode).save(path)
+    refused(path, "holds colours.*keep one channel")
+    assert read_image(path).channels
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colour_tiff_is_refused(tmp_path, channels):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((5, 7, channels), np.uint8), photometric="rgb")
+    refused(path, "holds colours")
+    assert read_image(path).channels
+
+
+def test_vector_image_is_refused(tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    image = sitk.GetImageFromArray(np.ones((4, 5, 3), np.uint8), isVector=True)
+    sitk.WriteImage(image, str(tmp_path / "a.mha"))
+    refused(tmp_path / "a.mha", "holds colours")
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.array([[0.0, 0.5]]), "fractions.*threshold"),
+        (np.array([[0.0, np.nan]]), "NaN"),
+        (np.array([[0.0, np.inf]]), "NaN or infinite"),
+        (np.array([[0.0, 1e30]]), "up to 1e"),
+        (np.array([[0, -1]]), "negative labels.*-1"),
+        (np.array([[0j, 1]]), "complex128"),
+        (np.array([["a", "b"]]), "<U1"),
+        (np.zeros((2, 2), [("x", "u1")]), "records"),
+        (np.arange(4), "1 axes"),
+        (np.array(3), "0 axes"),
+        (np.zeros((0, 4), np.uint8), "no voxels"),
+    ],
+)
+def test_array_that_is_no_label_map_is_refused(tmp_path, array, words):
+    refused(saved(tmp_path / "a.npy", array), words)
+
+
+@pytest.mark.filterwarnings("ignore:.*labels stored as float")
+def test_negative_whole_floats_are_refused(tmp_path):
+    refused(saved(tmp_path / "a.npy", np.array([[0.0, -1.0]])), "negative labels")
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle ran",))
+
+    array = np.empty((2, 2), object)
+    array[:] = Trap()
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    np.savez(tmp_path / "b.npz", array, allow_pickle=True)
+    (tmp_path / "c.npy").write_bytes(pickle.dumps(Trap()))
+    refused(tmp_path / "a.npy", "pickled.*numpy.save")
+    refused(tmp_path / "b.npz", "pickled.*numpy.save|holds 2 arrays")
+    refused(tmp_path / "c.npy", "pickle")
+
+
+def test_zarr_encoded_by_pickle_is_never_decoded(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    path = tmp_path / "a.zarr"
+    zarr.create_array(str(path), data=PLANE, zarr_format=2, compressors=None)
+    metadata = (path / ".zarray").read_text()
+    (path / ".zarray").write_text(
+        metadata.replace('"filters": null', '"filters": [{"id": "pickle"}]')
+    )
+    assert "pickle" in (path / ".zarray").read_text()
+    refused(path, "pickle")
+
+
+def test_npz_of_several_arrays_needs_a_name(tmp_path):
+    np.savez(tmp_path / "a.npz", first=LABELS, second=LABELS)
+    refused(tmp_path / "a.npz", "2 arrays.*first, second.*labels")
+
+
+def test_tiff_of_several_images_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(PLANE)
+        writer.write(LABELS[0, :3])
+    refused(path, "several images")
+
+
+def test_animated_png_is_refused(tmp_path):
+    first, second = Image.fromarray(PLANE), Image.fromarray(PLANE + 1)
+    first.save(tmp_path / "a.png", save_all=True, append_images=[second])
+    refused(tmp_path / "a.png", "animated")
+
+
+# Files that are no files
+
+
+def test_missing_file_is_named(tmp_path):
+    refused(tmp_path / "a.tif", "no such file")
+
+
+def test_folder_unknown_suffix_and_hollow_store_are_refused(tmp_path):
+    (tmp_path / "a.tif").mkdir()
+    (tmp_path / "b.zarr").mkdir()
+    (tmp_path / "c.jpg").write_bytes(b"x")
+    refused(tmp_path / "a.tif", "not a TIFF file")
+    refused(tmp_path / "b.zarr", "not a Zarr file")
+    refused(tmp_path / "c.jpg", "no format segjax reads; give one of .*png")
+    refused(tmp_path, "folder")
+
+
+def test_name_that_no_system_accepts_is_refused(tmp_path):
+    for name in ("a" * 5000 + ".tif", "a\0.tif"):
+        with pytest.raises(InputError):
+            read_labels(tmp_path / name)
+
+
+def test_line_break_in_a_name_stays_on_one_line(tmp_path):
+    (tmp_path / "a\nb.tif").touch()
+    with pytest.raises(InputError, match=r"a\\nb\.tif: is empty"):
+        read_labels(tmp_path / "a\nb.tif")
+
+
+SUFFIXES = [".tif", ".png", ".bmp", ".npy", ".npz", ".nii", ".nii.gz", ".mha", ".nrrd"]
+PACKAGES = {".nii": "nibabel", ".nii.gz": "nibabel", ".mha": "SimpleITK", ".nrrd": "SimpleITK"}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_empty_and_foreign_files_are_refused(tmp_path, suffix):
+    pytest.importorskip(PACKAGES.get(suffix, "numpy"))
+    path = tmp_path / f"a{suffix}"
+    path.touch()
+    refused(path, "empty")
+    path.write_bytes(b"<html>not found</html>" * 30)
+    refused(path, "; ")
+
+
+NOISE = np.random.default_rng(0).integers(0, 99, (9, 30, 30), np.uint8)
+
+
+def write(path):
+    if path.suffix in (".tif",):
+        tifffile.imwrite(path, LABELS, compression="zlib", photometric="minisblack")
+    elif path.suffix in (".png", ".bmp"):
+        Image.fromarray(NOISE[0]).save(path)
+    elif path.suffix == ".npy":
+        np.save(path, LABELS)
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, LABELS)
+    elif path.suffix in (".nii", ".gz"):
+        files.nifti(path, NOISE)
+    else:
+        files.itk(path, LABELS)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_cut_files_are_refused(tmp_path, suffix, share):
+    pytest.importorskip(PACKAGES.get(suffix, "numpy"))
+    path = tmp_path / f"a{suffix}"
+    content = write(path)
+    path.write_bytes(content[: int(len(content) * share)])
+    refused(path, "cut|damaged|cannot be read")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.99])
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"compression": "zlib"}])
+def test_tiff_cut_anywhere_never_gives_fewer_planes(tmp_path, share, options):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.tile(LABELS, (1, 9, 9)), photometric="minisblack", **options)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    refused(path, "cut|damaged")
+
+
+def test_gzip_checksum_is_compared(tmp_path):
+    pytest.importorskip("nibabel")
+    path = files.nifti(tmp_path / "a.nii.gz", NOISE)
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    refused(path, "CRC")
+
+
+def test_ome_tiff_that_lacks_a_plane_is_refused(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, LABELS, metadata={"axes": "ZYX"}, compression="zlib")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'SizeZ="3"', b'SizeZ="9"'))
+    refused(path, "cut|damaged")
+
+
+# Headers that promise too much
+
+
+def bomb(path):
+    """100,000 x 100,000 voxels in a few bytes."""
+    n = 100_000
+    if path.suffix == ".tif":
+        entries = [(256, 4, n), (257, 4, n), (258, 3, 8), (259, 3, 1), (262, 3, 1)]
+        entries += [(273, 4, 8), (277, 3, 1), (278, 4, n), (279, 4, 99)]
+        tags = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+        path.write_bytes(b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + tags + bytes(99))
+    elif path.suffix == ".png":
+        path.write_bytes(files.png(n, n, 8, 0, b"\0"))
+    elif path.suffix == ".bmp":
+        info = struct.pack("<IiiHHIIiiII", 40, n, n, 1, 8, 0, 0, 1, 1, 256, 0)
+        path.write_bytes(b"BM" + struct.pack("<IHHI", 99, 0, 0, 54 + 1024) + info + bytes(1024))
+    elif path.suffix == ".npy":
+        path.write_bytes(files.npy_header((n, n)) + b"\0")
+    elif path.suffix == ".npz":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("labels.npy", files.npy_header((n, n)) + bytes(9))
+    elif path.suffix in (".nii", ".gz"):
+        header = bytearray(352)
+        struct.pack_into("<i", header, 0, 348)
+        struct.pack_into("<8h", header, 40, 3, 30_000, 30_000, 30_000, 1, 1, 1, 1)
+        struct.pack_into("<3h8f3f", header, 70, 2, 8, 0, *[1.0] * 8, 352.0, 1.0, 0.0)
+        header[344:348] = b"n+1\0"
+        path.write_bytes(gzip.compress(bytes(header)) if path.suffix == ".gz" else bytes(header))
+    elif path.suffix == ".nrrd":
+        path.write_bytes(
+            b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 100000 100000\nencoding: raw\n\n\0"
+        )
+    else:
+        path.write_bytes(
+            b"ObjectType = Image\nNDims = 2\nDimSize = 100000 100000\n"
+            b"ElementType = MET_UCHAR\nElementDataFile = LOCAL\n\0"
+        )
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_header_that_promises_too_much_is_refused_before_allocation(tmp_path, suffix):
+    pytest.importorskip(PACKAGES.get(suffix, "numpy"))
+    bomb(tmp_path / f"a{suffix}")
+    refused(tmp_path / f"a{suffix}", "promises [0-9]{11,} voxels.*max_voxels")
+
+
+def test_zarr_that_promises_too_much_is_refused(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    many = {"shape": (100_000, 100_000), "chunks": (9, 9), "dtype": "u1"}
+    zarr.create_array(str(tmp_path / "a.zarr"), **many)
+    refused(tmp_path / "a.zarr", "promises 10000000000 voxels")
+    zarr.create_array(str(tmp_path / "b.zarr"), shape=(9, 9), chunks=(100_000, 100_000), dtype="u1")
+    refused(tmp_path / "b.zarr", "promises 10000000000 voxels")
+
+
+def test_limit_can_be_lowered(tmp_path):
+    path = saved(tmp_path / "a.npy", LABELS)
+    assert read_labels(path, max_voxels=LABELS.size).array.size == LABELS.size
+    refused(path, "promises 105 voxels", max_voxels=LABELS.size - 1)
+
+
+def test_npz_whose_content_exceeds_its_header_is_read_no_further(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.npy", files.npy_header((2, 2)) + bytes(50_000_000))
+    assert read_labels(path).array.shape == (2, 2)
+
+
+def test_detached_header_cannot_point_outside_its_folder(tmp_path):
+    pytest.importorskip("SimpleITK")
+    path = tmp_path / "a.mhd"
+    path.write_text(
+        "ObjectType = Image\nNDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\n"
+        "ElementDataFile = /etc/hostname\n"
+    )
+    refused(path, "points to voxels in /etc/hostname")
+
+
+# Packages that are not installed
+
+
+@pytest.mark.parametrize(
+    ("suffix", "package", "mend"),
+    [
+        (".nii", "nibabel", r'pip install "segjax\[medical\]"'),
+        (".mha", "SimpleITK", r'pip install "segjax\[itk\]"'),
+        (".png", "PIL", "pip install pillow"),
+    ],
+)
+def test_missing_package_says_what_to_install(tmp_path, monkeypatch, suffix, package, mend):
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"x" * 400)
+    refused(path, mend)
+
+
+def test_missing_zarr_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    path = files.touch(tmp_path / "a.zarr", "zarr.json")
+    refused(path, r'pip install "segjax\[zarr\]"')
+
+
+def test_lzw_without_imagecodecs_says_what_to_install(tmp_path, monkeypatch):
+    pytest.importorskip("imagecodecs")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PLANE, compression="lzw")
+    for name in [name for name in sys.modules if name.split(".")[0] == "tifffile"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    refused(path, r'LZW.*pip install "segjax\[io\]"')
