@@ -14,14 +14,25 @@ import numpy as np
 from jaxtyping import Array, Int, UInt32
 
 
-_LADDER = 8  # buckets per doubling: at most 1/8 of the words of a bucket are padding
+_PARTS = 8
 
 
-def bucket(size: int, *, smallest: int = 64) -> int:
-    """The next size up of a geometric ladder, so that many sizes share few compilations."""
+def bucket(size: int, *, smallest: int, steps: int = 1) -> int:
+    """The next size up of a geometric ladder, so that many sizes share few compilations.
+
+    Args:
+        size: what must fit.
+        smallest: first rung, a power of two.
+        steps: rungs per doubling, a power of two; of a rung, less than 1 / (1 + steps) is
+            padding.
+
+    Example:
+        >>> [bucket(n, smallest=8, steps=2) for n in (1, 8, 9, 13, 17)]
+        [8, 8, 12, 16, 24]
+    """
     if size <= smallest:
         return smallest
-    step = 2 ** (math.ceil(math.log2(size)) - 1) // _LADDER or 1
+    step = max(1, 2 ** (size - 1).bit_length() // 2 // steps)
     return -(-size // step) * step
 
 
@@ -71,9 +82,9 @@ def where_code(
 def popcount(words: UInt32[Array, "*batch word"]) -> Int[Array, "*batch"]:
     """Number of set bits in each row; int32, so at most 2**26 - 1 words a row."""
     counts = jax.lax.population_count(words)
-    if words.shape[-1] % _LADDER == 0:  # wide additions first: XLA's last-axis sums are narrow
-        parts = counts.reshape(*counts.shape[:-1], _LADDER, -1)
-        counts = sum((parts[..., i, :] for i in range(1, _LADDER)), parts[..., 0, :])
+    if words.shape[-1] % _PARTS == 0:  # wide additions first: XLA's last-axis sums are narrow
+        parts = counts.reshape(*counts.shape[:-1], _PARTS, -1)
+        counts = sum((parts[..., i, :] for i in range(1, _PARTS)), parts[..., 0, :])
     return counts.astype(jnp.int32).sum(-1)
 
 

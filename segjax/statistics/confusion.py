@@ -162,6 +162,7 @@ def _check_same_grid(reference: Any, prediction: Any) -> None:
 # and reducing bytes is what costs; the device counts words.
 
 _SLAB = 2**22  # voxels packed at a time: they stay in cache, and packing overlaps counting
+_FEWEST_WORDS = 2**10
 _MOST_PLANES = 7  # beyond 127 labels one pass of scattered additions is cheaper
 
 
@@ -248,10 +249,10 @@ def _as(kind: Any, c: Confusion) -> Any:
 
 def _packed_counts(codes: int) -> Any:
     planes = packing.plane_count(codes)
-    wanted = np.arange(1, 1 + packing.bucket(codes, smallest=1), dtype=np.int32)
+    wanted = np.arange(1, 1 + packing.bucket(codes, smallest=1, steps=4), dtype=np.int32)
 
     def count(r: np.ndarray, p: np.ndarray) -> Array:
-        words = packing.bucket(-(-r.size // 32))
+        words = packing.bucket(-(-r.size // 32), smallest=_FEWEST_WORDS)
         packed = packing.pack(r, planes, words), packing.pack(p, planes, words)
         return _count_codes(*jax.device_put(packed), wanted)
 

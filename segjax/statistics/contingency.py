@@ -182,10 +182,10 @@ def _tabulate(
             f"{rows} reference and {columns} predicted segments need a table of "
             f"{rows * columns:.1e} cells; score the image in tiles, or merge tiny segments"
         )
-    shape = tuple(packing.bucket(n, smallest=2) for n in (rows, columns))
+    shape = (packing.bucket(rows, smallest=8), packing.bucket(columns, smallest=8))
     total = np.zeros((rows, columns), np.int64)
     for part in _int32_parts(length):
-        runs = packing.bucket(r[part].size)
+        runs = packing.bucket(r[part].size, smallest=2**10, steps=2)
         padded = (_padded(x[part], runs) for x in (r, p, length))
         counts = _add_runs(*padded, shape=shape)
         total += np.asarray(counts)[:rows, :columns]

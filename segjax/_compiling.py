@@ -1,0 +1,50 @@
+"""Compiled programs: kept on disk between runs, and counted."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+def keep_compiled() -> None:
+    """Cache compiled programs on disk, unless the user has said where (or not) to.
+
+    Under `$SEGJAX_CACHE`, else the platform's cache folder. Small programs are kept too:
+    here they are many, and compiling is most of a short run.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = os.environ.get("SEGJAX_CACHE") or Path(home) / "segjax" / "xla"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@contextmanager
+def counting_compilations() -> Iterator[dict[str, int]]:
+    """Count the programs compiled inside, and how many of them the disk cache held.
+
+    Yields:
+        A dictionary with the keys "programs" and "from_cache", filled in as it goes.
+    """
+    seen = {"programs": 0, "from_cache": 0}
+    open_ = [True]
+
+    def on_duration(event: str, seconds: float, **_: Any) -> None:
+        if open_ and event.endswith("backend_compile_duration"):
+            seen["programs"] += 1
+
+    def on_event(event: str, **_: Any) -> None:
+        if open_ and event == "/jax/compilation_cache/cache_hits":
+            seen["from_cache"] += 1
+
+    jax.monitoring.register_event_duration_secs_listener(on_duration)
+    jax.monitoring.register_event_listener(on_event)
+    try:
+        yield seen
+    finally:
+        open_.clear()  # listeners cannot be taken back in every supported JAX

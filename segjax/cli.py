@@ -1,0 +1,420 @@
+"""The command line: parse, call one function, print.
+
+Nothing here imports jax before a command needs it, so that `--help` is quick.
+"""
+
+import json
+import logging
+import math
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from segjax._errors import InputError
+from segjax._version import __version__
+
+
+PASS, GATE_FAILED, BAD_INPUT = 0, 1, 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Returns:
+        The exit status: 0 passed, 1 a gate failed, 2 the input or the usage was wrong.
+    """
+    # What tifffile logs about a damaged file would stand above the one line that says it all.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        return (
+            command.main(
+                list(arguments), prog_name="segjax", standalone_mode=False, obj=list(arguments)
+            )
+            or PASS
+        )
+    except InputError as error:
+        click.echo(f"segjax: {error}", err=True)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("segjax: stopped; run again to start over", err=True)
+    except BrokenPipeError:  # the reader of a pipe has gone, which is no mistake
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PASS
+    except MemoryError:
+        click.echo("segjax: out of memory; crop the images or score fewer at a time", err=True)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"segjax: {where}{error.strerror or error}", err=True)
+    return BAD_INPUT
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def command() -> None:
+    """Judge image segmentations: exact metrics, honest intervals, a page a person reads."""
+
+
+@command.command()
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("prediction", type=click.Path(path_type=Path))
+@click.option(
+    "-m", "--metrics", help="Names, separated by commas; see `segjax metrics`.", metavar="A,B,.."
+)
+@click.option(
+    "-l",
+    "--labels",
+    metavar="1,2,..|foreground",
+    help="Labels to score; foreground takes all that is not background as one.",
+)
+@click.option(
+    "--label-names",
+    type=click.Path(path_type=Path),
+    help="File with the names of the labels (JSON, YAML, CSV, nnU-Net's dataset.json).",
+)
+@click.option(
+    "--spacing",
+    metavar="Z,Y,X",
+    help="Voxel size along each array axis, instead of what the files say.",
+)
+@click.option("--ignore", type=int, help="Label of the references whose voxels are not counted.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for scores.csv, summary.json and report.html.",
+)
+@click.option("--resume", is_flag=True, help="Finish an earlier run in the same --output.")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder of the images that were segmented, to lay the pictures of the page over.",
+)
+@click.option(
+    "--undefined",
+    type=click.Choice(["omit", "best", "worst", "fail"]),
+    default="omit",
+    show_default=True,
+    help="What a score of 0/0 counts as, where there is nothing to find.",
+)
+@click.option(
+    "--missing",
+    type=click.Choice(["worst", "omit", "fail"]),
+    default="worst",
+    show_default=True,
+    help="What a score of 0/0 counts as, where nothing was predicted and something is there.",
+)
+@click.option(
+    "--fail-under",
+    multiple=True,
+    metavar="METRIC=VALUE",
+    help="Exit with 1 if the mean is worse, e.g. dice=0.8, dice.low=0.75 (end of the interval).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option(
+    "--allow-spacing-mismatch", is_flag=True, help="Score files whose headers disagree."
+)
+@click.option("--max-voxels", type=click.IntRange(min=1), help="Refuse larger files.")
+@click.option(
+    "--replicates", type=click.IntRange(min=1), default=100_000, show_default=True, hidden=True
+)
+@click.option("--seed", type=int, default=0, show_default=True, hidden=True)
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    reference: Path,
+    prediction: Path,
+    metrics: str | None,
+    labels: str | None,
+    label_names: Path | None,
+    spacing: str | None,
+    fail_under: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    output: Path | None,
+    resume: bool,
+    images: Path | None,
+    max_voxels: int | None,
+    **rest: Any,
+) -> int:
+    """Score predictions against references: two folders, or two files.
+
+    Cases are paired by name; Cell Tracking Challenge folders (01_GT 01_RES) and nnU-Net
+    folders are recognised.
+
+    \b
+    segjax evaluate labels/ predictions/ -o out/
+    segjax evaluate 01_GT 01_RES
+    segjax evaluate a.nii.gz b.nii.gz -m dice,iou --labels 1,2
+    """
+    if max_voxels is not None:
+        rest["max_voxels"] = max_voxels
+    gates = [_gate(text) for text in fail_under]
+    wanted_labels = _labels(labels)
+    wanted_spacing = _numbers(spacing, "--spacing")
+
+    from segjax import folder, io
+    from segjax.metrics import get_metric
+
+    names = _split(metrics)
+    for name in [*(names or ()), *(gate[0] for gate in gates)]:
+        get_metric(name)
+    if names is not None:
+        known = {get_metric(name).name for name in names}
+        names += [g[0] for g in gates if get_metric(g[0]).name not in known]
+    options = folder.Options(
+        metrics=None if names is None else tuple(names),
+        labels=wanted_labels,
+        label_names={} if label_names is None else io.read_label_names(label_names),
+        spacing=wanted_spacing,
+        **rest,
+    )
+    arguments = {"output": output, "resume": resume, "images": images}
+    typed = shlex.join(["segjax", *context.obj])
+    with _Progress(hidden=quiet or as_json) as progress:
+        report = folder.run(
+            reference, prediction, options, progress=progress.update, command=typed, **arguments
+        )
+    if as_json:
+        click.echo(json.dumps(report.summary, indent=1, ensure_ascii=False))
+    else:
+        _print(report)
+    return _judge(gates, report.summary)
+
+
+@command.command()
+@click.argument("name", required=False)
+def metrics(name: str | None) -> int:
+    """List the metrics, or say all about one."""
+    from segjax.metrics import METRICS, get_metric
+
+    if name is not None:
+        metric = get_metric(name)
+        click.echo(f"{metric.name}\n\n{metric.definition}\n")
+        click.echo(f"best {metric.best}, worst {metric.worst}, unit {metric.unit or 'none'}")
+        click.echo(f"also called: {', '.join(metric.aliases) or '-'}")
+        click.echo(f"options: {', '.join(metric.option_names) or '-'}")
+        click.echo(f"source: {metric.source or '-'}")
+        return PASS
+    width = max(len(m.name) for m in METRICS)
+    for metric in METRICS:
+        click.echo(f"{metric.name:{width}}  {metric.title}")
+    return PASS
+
+
+@command.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("segjax-demo"),
+    show_default=True,
+    help="Folder for the sample and the report.",
+)
+@click.option("--open/--no-open", "show", default=False, help="Open the report in a browser.")
+def demo(output: Path, show: bool) -> int:
+    """Evaluate a real sample: 24 lung nodules in CT, one reader against three others."""
+    from segjax import demo, folder
+
+    references, predictions = demo.write_lung_nodules(output)
+    with _Progress(hidden=False) as progress:
+        report = folder.run(
+            references,
+            predictions,
+            folder.Options(labels="foreground"),
+            output=output / "out",
+            progress=progress.update,
+            command=shlex.join(
+                ["segjax", "evaluate", str(references), str(predictions)]
+                + ["--labels", "foreground", "-o", str(output / "out")]
+            ),
+        )
+    _print(report)
+    if show:
+        click.launch(str(report.files["report"]))
+    return PASS
+
+
+# Reading options.
+
+
+def _split(text: str | None) -> list[str] | None:
+    """Split at the commas that are outside brackets."""
+    if text is None:
+        return None
+    parts, depth = [""], 0
+    for c in text:
+        depth += (c == "(") - (c == ")")
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _labels(text: str | None) -> Any:
+    if text is None or text == "foreground":
+        return text
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"--labels takes integers separated by commas, or foreground, got {text!r}"
+        ) from None
+
+
+def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"{option} takes numbers separated by commas, e.g. 3,0.8,0.8; got {text!r}"
+        ) from None
+    if not all(math.isfinite(v) and v > 0 for v in values):
+        raise InputError(f"{option} must be positive, got {text}")
+    return values
+
+
+def _gate(text: str) -> tuple[str, str, float]:
+    name, equals, value = text.rpartition("=")
+    statistic = "mean"
+    for ending in ("mean", "median", "low", "high", "min", "max", "pooled"):
+        if name.endswith(f".{ending}"):
+            name, statistic = name[: -len(ending) - 1], ending
+    try:
+        if not equals:
+            raise ValueError
+        return name, statistic, float(value)
+    except ValueError:
+        raise InputError(f"--fail-under takes METRIC=VALUE, e.g. dice=0.8; got {text!r}") from None
+
+
+# Printing.
+
+
+def _judge(gates: Sequence[tuple[str, str, float]], summary: Mapping[str, Any]) -> int:
+    """Exit status of the gates; what has no value fails."""
+    from segjax.metrics import get_metric
+
+    status = PASS
+    for name, statistic, bound in gates:
+        metric = get_metric(name)
+        entries = [e for e in summary["scores"] if e["metric"] == metric.name]
+        entry = entries[0] if entries else {}
+        interval = entry.get("interval") or {}
+        value = interval.get(statistic) if statistic in ("low", "high") else entry.get(statistic)
+        better_high = metric.higher_is_better is not False
+        if value is not None and metric.signed:
+            value = abs(value)
+        passed = value is not None and (value >= bound if better_high else value <= bound)
+        if not passed:
+            sign = "<" if better_high else ">"
+            got = "no value" if value is None else f"{value:.6g} {sign} {bound:g}"
+            click.echo(f"segjax: gate failed: {statistic} {metric.name}: {got}", err=True)
+            status = GATE_FAILED
+    return status
+
+
+def _print(report: Any) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    summary = report.summary
+    wide = max(shutil.get_terminal_size().columns, 120)  # a wrapped table cannot be read
+    console = Console(width=wide)
+    one = summary["cases"] == 1
+    several = len(summary["labels"]) > 1
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("metric", no_wrap=True)
+    if several:
+        table.add_column("label")
+    columns = ["score"] if one else ["mean", "95 % interval of it", "median", "sd", "n"]
+    for column in [*columns, "undefined", "missed", "pooled"]:
+        table.add_column(column, justify="right", no_wrap=True)
+    for entry in summary["scores"]:
+        interval = entry["interval"]
+        cells = [_digits(entry["mean"])]
+        if not one:
+            between = "-" if interval is None else f"{interval['low']:.4f} – {interval['high']:.4f}"
+            cells += [between, _digits(entry["median"]), _digits(entry["sd"]), str(entry["n"])]
+        cells += [str(entry["n_undefined"]), str(entry["n_missed"]), _digits(entry["pooled"])]
+        label = [escape(entry["name"])] if several else []
+        table.add_row(escape(entry["metric"]), *label, *cells)
+    for note in summary["notes"]:
+        click.echo(f"note: {note}", err=True)
+    for side in ("reference", "prediction"):
+        _print_unpaired(side, summary["unpaired"][side])
+    reused = f", {report.reused} from the earlier run" if report.reused else ""
+    console.print(f"{summary['cases']} {'case' if one else 'cases'} ({summary['layout']}){reused}", highlight=False)
+    console.print(table, highlight=False)
+    for kind, path in report.files.items():
+        console.print(f"{kind:8} {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_unpaired(side: str, names: Sequence[str]) -> None:
+    if not names:
+        return
+    other = "prediction" if side == "reference" else "reference"
+    shown = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
+    click.echo(f"{len(names)} {side}s without a {other}, not scored: {shown}", err=True)
+
+
+def _digits(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+class _Progress:
+    """A bar with rate and time left, on standard error; nothing where that is no terminal."""
+
+    def __init__(self, hidden: bool):
+        self._hidden = hidden or not sys.stderr.isatty()
+        self._bar: Any = None
+        self._task: Any = None
+        self._begun = time.perf_counter()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def update(self, done: int, cases: int, name: str) -> None:
+        if self._hidden:
+            return
+        if self._bar is None:
+            self._start(cases)
+        rate = done / max(time.perf_counter() - self._begun, 1e-9)
+        self._bar.update(self._task, completed=done, rate=f"{rate:.1f} cases/s")
+
+    def _start(self, cases: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("scoring"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("scoring", total=cases, rate="")
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.stop()
