@@ -39,13 +39,6 @@ def root(x: Any) -> Any:
     return xp.where(positive, xp.sqrt(xp.where(positive, x, 1)), 0)
 
 
-def surprise(p: Any) -> Any:
-    """-p log2(p), in bits; 0 at 0."""
-    xp = namespace(p)
-    positive = p > 0
-    return xp.where(positive, -p * xp.log2(xp.where(positive, p, 1)), 0)
-
-
 def defined_mean(x: Any, axis: int = -1) -> Any:
     """Mean over what is not NaN; NaN, with zero gradient, where nothing is left."""
     xp = namespace(x)

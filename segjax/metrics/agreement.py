@@ -1,12 +1,13 @@
 """Agreement of two partitions: functions of the contingency table."""
 
+import math
 from functools import partial
 from typing import Any, TypeAlias
 
 from jaxtyping import Float
 
 from segjax._errors import InputError
-from segjax._numerics import AnyArray, namespace, ratio, root, surprise
+from segjax._numerics import AnyArray, namespace, ratio, root
 from segjax.metrics._metric import Metric
 from segjax.statistics import ConfusionMatrix, Contingency
 
@@ -20,17 +21,15 @@ def _without_background(t: Contingency) -> Contingency:
     return Contingency(t.counts[..., 1:, :])
 
 
-def _shares(t: Contingency, ignore_background: bool = False) -> Any:
-    """Joint distribution of a voxel's two segments; all 0 if there is no voxel."""
-    counts = (_without_background(t) if ignore_background else t).counts
-    xp = namespace(counts)
-    total = counts.sum((-1, -2))[..., None, None]
-    return counts / xp.where(total == 0, 1, total)
-
-
-def _defined(score: Any, shares: Any) -> Any:
-    xp = namespace(shares)
-    return xp.where(shares.sum((-1, -2)) > 0, score, xp.nan)
+def _surprise(part: Any, whole: Any) -> Any:
+    """-log2(part / whole), 0 where there is no part; exact when the part is nearly all."""
+    xp = namespace(part, whole)
+    there = part > 0
+    share = ratio(xp.where(there, part, 1), xp.where(there, whole, 1))
+    rest = ratio(xp.where(there, whole - part, 0), xp.where(there, whole, 1))
+    nearly = rest < 0.5
+    log = xp.where(nearly, xp.log1p(xp.where(nearly, -rest, 0)), xp.log(share))
+    return -log / math.log(2)
 
 
 def vi_split(t: Contingency, *, ignore_background: bool = False) -> Scores:
@@ -46,9 +45,9 @@ def vi_split(t: Contingency, *, ignore_background: bool = False) -> Scores:
         Meilă, M. (2007). Comparing clusterings: an information based distance. J.
         Multivar. Anal. 98(5), 873-895. doi:10.1016/j.jmva.2006.11.013
     """
-    joint = _shares(t, ignore_background)
-    given = ratio(joint, joint.sum(-1, keepdims=True))
-    return _defined((joint.sum(-1) * _entropy(given)).sum(-1), joint)
+    t = _without_background(t) if ignore_background else t
+    given = _surprise(t.counts, t.reference_sizes[..., :, None])
+    return (ratio(t.counts, t.total[..., None, None]) * given).sum((-1, -2))
 
 
 def vi_merge(t: Contingency, *, ignore_background: bool = False) -> Scores:
@@ -63,14 +62,9 @@ def vi_merge(t: Contingency, *, ignore_background: bool = False) -> Scores:
     References:
         Meilă (2007); see `vi_split`.
     """
-    joint = _shares(t, ignore_background)
-    given = ratio(joint, joint.sum(-2, keepdims=True))
-    return _defined((joint.sum(-2) * _entropy(given, axis=-2)).sum(-1), joint)
-
-
-def _entropy(given: Any, axis: int = -1) -> Any:
-    xp = namespace(given)
-    return surprise(xp.where(xp.isnan(given), 0, given)).sum(axis)
+    t = _without_background(t) if ignore_background else t
+    given = _surprise(t.counts, t.prediction_sizes[..., None, :])
+    return (ratio(t.counts, t.total[..., None, None]) * given).sum((-1, -2))
 
 
 def variation_of_information(t: Contingency, *, ignore_background: bool = False) -> Scores:
@@ -101,11 +95,11 @@ def mutual_information(t: Contingency, *, ignore_background: bool = False) -> Sc
     References:
         Meilă (2007); see `vi_split`.
     """
-    joint = _shares(t, ignore_background)
-    expected = joint.sum(-1, keepdims=True) * joint.sum(-2, keepdims=True)
-    xp = namespace(joint)
-    gain = xp.log2(xp.where(joint > 0, ratio(joint, expected), 1))
-    return _defined((joint * gain).sum((-1, -2)), joint)
+    t = _without_background(t) if ignore_background else t
+    share = ratio(t.counts, t.total[..., None, None])
+    alone = _surprise(t.reference_sizes, t.total[..., None])
+    given = _surprise(t.counts, t.prediction_sizes[..., None, :])
+    return (share * (alone[..., :, None] - given)).sum((-1, -2))
 
 
 def adapted_rand_precision(t: Contingency, *, ignore_background: bool = False) -> Scores:
@@ -213,6 +207,10 @@ def adjusted_rand_index(t: Contingency) -> Scores:
     return ratio(2 * (both * neither - reference * prediction), chance)
 
 
+def _shares(t: Contingency) -> Any:
+    return ratio(t.counts, t.total[..., None, None])
+
+
 def multiclass_mcc(t: ConfusionMatrix) -> Scores:
     """Matthews correlation coefficient of several labels, R_K.
 
@@ -223,14 +221,13 @@ def multiclass_mcc(t: ConfusionMatrix) -> Scores:
         correlation coefficient. Comput. Biol. Chem. 28(5-6), 367-374.
         doi:10.1016/j.compbiolchem.2004.09.006
     """
-    joint = _shares(t)
-    xp = namespace(joint)
-    a, b = joint.sum(-1), joint.sum(-2)
-    covariance = xp.trace(joint, axis1=-2, axis2=-1) - (a * b).sum(-1)
-    # 1 - sum a^2 for shares that sum to 1, without subtracting from 1.
-    spread = root((a * (a.sum(-1, keepdims=True) - a)).sum(-1))
-    spread = spread * root((b * (b.sum(-1, keepdims=True) - b)).sum(-1))
-    return ratio(covariance, spread)
+    xp, n = namespace(t.counts), t.total[..., None]
+    a, b = t.reference_sizes, t.prediction_sizes
+    both = xp.diagonal(t.counts, axis1=-2, axis2=-1)
+    # As sums of (TP TN - FP FN) and a (n - a) over the labels: nothing close to 1 cancels.
+    apart = ratio(both, n) * ratio(n - a - b + both, n) - ratio(a - both, n) * ratio(b - both, n)
+    spread = lambda size: root((ratio(size, n) * ratio(n - size, n)).sum(-1))
+    return ratio(apart.sum(-1), spread(a) * spread(b))
 
 
 def multiclass_kappa(t: ConfusionMatrix, *, weights: str = "none") -> Scores:

@@ -119,7 +119,7 @@ def label_confusion(
 
 def soft_confusion(
     *,
-    reference: Num[Array, "*space label"],
+    reference: Num[Array, "*space label"] | Bool[Array, "*space label"],
     probability: Float[Array, "*space label"],
     valid: Bool[Array, "..."] | None = None,
 ) -> Confusion:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, Num
 
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
@@ -22,24 +22,24 @@ class Contingency:
 
     Row 0 and column 0 are the background, whether or not it occurs. Rows and columns that
     count nothing are segments that are not there: metrics pass over them, so tables may be
-    padded.
+    padded. Expected counts (floats) will do.
     """
 
-    counts: Int[AnyArray, "*batch reference prediction"]
+    counts: Num[AnyArray, "*batch reference prediction"]
 
     def __add__(self, other: "Contingency") -> "Contingency":
         return type(self)(self.counts + other.counts)
 
     @property
-    def reference_sizes(self) -> Int[AnyArray, "*batch reference"]:
+    def reference_sizes(self) -> Num[AnyArray, "*batch reference"]:
         return self.counts.sum(-1)
 
     @property
-    def prediction_sizes(self) -> Int[AnyArray, "*batch prediction"]:
+    def prediction_sizes(self) -> Num[AnyArray, "*batch prediction"]:
         return self.counts.sum(-2)
 
     @property
-    def total(self) -> Int[AnyArray, "*batch"]:
+    def total(self) -> Num[AnyArray, "*batch"]:
         return self.counts.sum((-1, -2))
 
 

@@ -1,0 +1,23 @@
+"""Shared by all tests: reproducible draws, and a compilation cache that one run fills."""
+
+import os
+import tempfile
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+
+# Subprocesses and workers share compiled programs; the user's own cache stays as it is.
+os.environ.setdefault("SEGJAX_CACHE", os.path.join(tempfile.gettempdir(), "segjax-test-cache"))
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers that differ between tests and not between days."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+settings.register_profile("house", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("house")

@@ -1,0 +1,167 @@
+"""Reference values of the most trusted peers, for every metric we have."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segjax
+from segjax.case import make_case
+from segjax.statistics import count_matrix
+
+
+FOLDER = Path(__file__).parent / "goldens"
+CASES = json.loads((FOLDER / "goldens.json").read_text())["cases"]
+ARRAYS = np.load(FOLDER / "goldens.npz")
+
+BINARY = {
+    "dice": "dice",
+    "iou": "iou",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "precision": "precision",
+    "npv": "npv",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "f2": "f_beta(beta=2)",
+    "f05": "f_beta(beta=0.5)",
+    "mcc": "mcc",
+    "kappa": "kappa",
+    "ari": "adjusted_rand_index",
+    "auc_trapezoid": "auc_trapezoid",
+    "vs": "volumetric_similarity",
+    "vi": "variation_of_information",
+    "mi": "mutual_information",
+    "rand_index": "rand_index",
+    "rvd": "volume_difference",
+    "fowlkes_mallows_index": "fowlkes_mallows",
+    "informedness": "informedness",
+    "markedness": "markedness",
+    "prevalence_threshold": "prevalence_threshold",
+    "fall_out": "fpr",
+    "miss_rate": "fnr",
+    "false_discovery_rate": "fdr",
+    "false_omission_rate": "false_omission_rate",
+}
+SEGMENTS = {
+    "ari": ["adjusted_rand_index"],
+    "adapted_rand_error": ["adapted_rand_error(ignore_background=True)"],
+    # scikit-image returns them under each other's name
+    "are_precision_recall_skimage_order": [
+        "adapted_rand_recall(ignore_background=True)",
+        "adapted_rand_precision(ignore_background=True)",
+    ],
+    "vi_split_merge": ["vi_split", "vi_merge"],
+}
+CLASSES = {
+    "dice_per_class": "dice",
+    "iou_per_class": "iou",
+    "dice_macro": "dice(average=macro)",
+    "dice_micro": "dice(average=micro)",
+    "dice_weighted": "dice(average=weighted)",
+    "generalized_dice_square": "generalized_dice",
+    "mcc_multiclass": "multiclass_mcc",
+    "kappa": "multiclass_kappa",
+    "balanced_accuracy": "sensitivity(average=macro)",
+}
+
+
+def of_kind(kind):
+    return pytest.mark.parametrize(
+        "case", [c for c in CASES if c["kind"] == kind], ids=lambda c: c["id"]
+    )
+
+
+def images(case):
+    return {
+        "reference": ARRAYS[case["inputs"]["gt"]],
+        "prediction": ARRAYS[case["inputs"]["pred"]],
+    }
+
+
+def check(value, expected):
+    golden = np.array(expected["value"], float)  # "nan" and "inf" are text
+    np.testing.assert_allclose(
+        value, golden, rtol=expected["rtol"], atol=expected["atol"], err_msg=expected["metric"]
+    )
+
+
+@of_kind("binary")
+def test_masks_score_as_trusted_peers_score_them(case):
+    scores = segjax.evaluate(**images(case), metrics=[*BINARY.values(), "tp", "fp", "fn", "tn"])
+    checked = 0
+    for expected in case["expected"]:
+        if expected["metric"] == "tp_fp_fn_tn":
+            check([scores[k] for k in ("tp", "fp", "fn", "tn")], expected)
+        elif expected["metric"] in BINARY and not expected.get("informative"):
+            check(scores[segjax.get_metric(BINARY[expected["metric"]]).name], expected)
+        else:
+            continue
+        checked += 1
+    assert checked >= 1
+
+
+# What each peer does with empty masks, said as our policies. None: 0/0 counts as 0, which
+# is no policy of ours but for a miss.
+EMPTY_POLICY = {"medpy": "best", "mr": "best", "segauge": "best", "monai": "omit"}
+NAMES = {"dice": "dice", "iou": "iou", "sens": "sensitivity", "spec": "specificity", "prec": "precision"}
+
+
+@of_kind("binary")
+def test_empty_masks_score_as_peers_do_under_their_policy(case):
+    for expected in case["expected"]:
+        metric, peer = expected["metric"], expected["peer"]
+        if not expected.get("informative") or metric not in NAMES:
+            continue
+        if peer not in EMPTY_POLICY and metric != "dice":
+            continue  # torchmetrics: 0 for 0/0 in rates
+        raw = segjax.evaluate(**images(case), metrics=[NAMES[metric]])[NAMES[metric]]
+        if not np.isnan(raw):
+            if expected["value"] == "nan":  # MONAI drops a label absent from the reference
+                assert not images(case)["reference"].any()
+            else:
+                check(raw, expected)
+            continue
+        policy = EMPTY_POLICY.get(peer, "omit")
+        wanted = np.array(expected["value"], float)
+        allowed = [
+            segjax.evaluate(**images(case), metrics=[NAMES[metric]], undefined=u)[NAMES[metric]]
+            for u in (policy, "omit", "worst")
+        ]
+        assert any(np.array_equal(a, wanted, equal_nan=True) for a in allowed), expected
+
+
+@of_kind("instance")
+def test_segments_score_as_trusted_peers_score_them(case):
+    names = sum(SEGMENTS.values(), [])
+    scores = segjax.evaluate(**images(case), metrics=names)
+    for expected in case["expected"]:
+        if expected["metric"] in SEGMENTS:
+            wanted = [segjax.get_metric(name).name for name in SEGMENTS[expected["metric"]]]
+            value = [scores[name] for name in wanted]
+            check(value if len(value) > 1 else value[0], expected)
+
+
+@of_kind("multiclass")
+def test_classes_score_as_trusted_peers_score_them(case):
+    options = images(case) | {
+        "labels": range(case["params"]["num_classes"]),
+        "ignore": case["params"]["ignore_index"],
+    }
+    scores = segjax.evaluate(**options, metrics=list(CLASSES.values()))
+    there = options | {"labels": [k for k in options["labels"] if k in np.unique(list(images(case).values()))]}
+    linear = segjax.evaluate(**there, metrics=["multiclass_kappa(weights=linear)"])
+    for expected in case["expected"]:
+        name = expected["metric"]
+        if name == "confusion_matrix":
+            check(count_matrix(make_case(**options)).counts.ravel(), expected)
+        elif name == "kappa_linear":
+            check(linear["multiclass_kappa(weights=linear)"], expected)
+        elif name == "iou_per_class_minus1":
+            check(np.nan_to_num(scores["iou"], nan=-1), expected)
+        elif name == "dice_per_class_ignore_empty":
+            absent = segjax.evaluate(**options, metrics=["sensitivity"])["sensitivity"]
+            check(np.where(np.isnan(absent), np.nan, scores["dice"]), expected)
+        else:
+            check(scores[segjax.get_metric(CLASSES[name]).name], expected)
