@@ -5,14 +5,18 @@ device, 64-bit) they run in float64 without compiling; given JAX arrays they tra
 """
 
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 
-AnyArray: TypeAlias = jax.Array | np.ndarray | np.generic
+# To a type checker, which cannot know that the operands of one formula are of one kind, Any.
+if TYPE_CHECKING:
+    AnyArray: TypeAlias = Any
+else:
+    AnyArray = jax.Array | np.ndarray | np.generic
 
 
 def namespace(*values: Any) -> ModuleType:

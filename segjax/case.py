@@ -5,14 +5,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from segjax._errors import InputError
 
 
-Labels = Sequence[int] | Literal["foreground"] | None
+# "foreground", or labels; one length per axis, or one for all. Checked here, so loosely typed.
+Labels: TypeAlias = Sequence[int] | str | None
+Spacing: TypeAlias = Sequence[float | int] | float | int | None
 
 _FEW = 127  # so many labels are counted faster than looked for
 
@@ -25,6 +27,7 @@ class Case:
         reference: label map taken as the standard: integers or bool, 0 is background.
         prediction: label map to be judged, of the same shape.
         spacing: voxel size along each array axis.
+        most: no label of either map is greater.
         wanted: labels to score, None for those that occur.
         foreground: all that is not background counts as one label, 1.
         ignore: label of the reference whose voxels are not counted.
@@ -34,6 +37,7 @@ class Case:
     reference: np.ndarray
     prediction: np.ndarray
     spacing: tuple[float, ...]
+    most: int
     wanted: tuple[int, ...] | None = None
     foreground: bool = False
     ignore: int | None = None
@@ -55,9 +59,8 @@ class Case:
         """
         if self.wanted is not None:
             return self.wanted
-        most = max(int(x.max(initial=0)) for x in (self.reference, self.prediction))
-        if most <= _FEW:
-            found = range(1, most + 1)
+        if self.most <= _FEW:
+            found = range(1, self.most + 1)
         else:
             found = np.union1d(distinct(self.reference), distinct(self.prediction))
         return tuple(int(k) for k in found if k not in (0, self.ignore)) or (1,)
@@ -67,7 +70,7 @@ def make_case(
     *,
     reference: Any,
     prediction: Any,
-    spacing: Sequence[float] | float | None = None,
+    spacing: Spacing = None,
     labels: Labels = None,
     ignore: int | None = None,
     valid: Any = None,
@@ -104,7 +107,8 @@ def make_case(
         if labels != "foreground":
             raise InputError(f'labels must be integers or "foreground", got {labels!r}')
         labels = (1,)
-    wanted = None if labels is None else _check_wanted(labels, None if foreground else ignore)
+    wanted = None if labels is None else check_labels(labels, None if foreground else ignore)
+    most = max(_greatest(r, "reference"), _greatest(p, "prediction"))
     if r.dtype != p.dtype and np.bool_ in (r.dtype, p.dtype):
         r, p = (x.view(np.uint8) if x.dtype == np.bool_ else x for x in (r, p))
     if r.flags.f_contiguous and p.flags.f_contiguous and valid is None:
@@ -113,6 +117,7 @@ def make_case(
         reference=r,
         prediction=p,
         spacing=check_spacing(spacing, r.ndim),
+        most=most,
         wanted=wanted,
         foreground=foreground,
         ignore=ignore,
@@ -133,7 +138,7 @@ def as_labels(array: Any, name: str) -> np.ndarray:
     """Check one label map.
 
     Raises:
-        InputError: naming `name`, if the map holds negative labels or fractions.
+        InputError: naming `name`, if the map holds fractions or is no image.
     """
     labels = as_host(array)
     if not labels.dtype.isnative:
@@ -146,11 +151,19 @@ def as_labels(array: Any, name: str) -> np.ndarray:
         return _whole_numbers(labels, name)
     if labels.dtype.kind not in "iu":
         raise InputError(f"{name} must hold integers or booleans, got {labels.dtype}")
-    if labels.dtype.kind == "i" and labels.size and (least := labels.min()) < 0:
-        raise InputError(
-            f"{name} has the negative label {least}; labels are 0 (background) and up"
-        )
     return labels
+
+
+def _greatest(labels: np.ndarray, name: str) -> int:
+    """The greatest label, having made sure in the same pass that none is negative."""
+    if labels.dtype.kind != "i":
+        return int(labels.max(initial=0))
+    unsigned = int(labels.view(labels.dtype.str.replace("i", "u")).max(initial=0))
+    if unsigned > np.iinfo(labels.dtype).max:
+        raise InputError(
+            f"{name} has the negative label {labels.min()}; labels are 0 (background) and up"
+        )
+    return unsigned
 
 
 def _whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
@@ -165,7 +178,7 @@ def _whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def check_spacing(spacing: Sequence[float] | float | None, ndim: int) -> tuple[float, ...]:
+def check_spacing(spacing: Spacing, ndim: int) -> tuple[float, ...]:
     """One positive number per axis.
 
     Raises:
@@ -190,7 +203,12 @@ def _reversed(spacing: Any) -> Any:
     return spacing if spacing is None or np.ndim(spacing) == 0 else tuple(spacing)[::-1]
 
 
-def _check_wanted(labels: Sequence[int], ignore: int | None) -> tuple[int, ...]:
+def check_labels(labels: Sequence[int], ignore: int | None) -> tuple[int, ...]:
+    """Different labels from 0 up.
+
+    Raises:
+        InputError: if they are not, or one of them is to be ignored.
+    """
     wanted = tuple(int(k) for k in labels)
     if len(set(wanted)) != len(wanted) or any(k < 0 for k in wanted) or not wanted:
         raise InputError(f"labels must be different integers from 0 up, got {list(labels)}")
@@ -219,18 +237,18 @@ def encode(case: Case, part: slice) -> tuple[np.ndarray, np.ndarray, int]:
         kept = r != case.ignore if kept is None else kept & (r != case.ignore)
     if case.foreground:
         r, p = r != 0, p != 0
-    r, p = _recode(r, case.labels), _recode(p, case.labels)
+    r, p = _recode(r, case), _recode(p, case)
     if kept is None:
         return r, p, 0
     return r * kept, p * kept, r.size - int(np.count_nonzero(kept))
 
 
-def _recode(x: np.ndarray, labels: tuple[int, ...]) -> np.ndarray:
+def _recode(x: np.ndarray, case: Case) -> np.ndarray:
+    labels, most = case.labels, case.most
     if x.dtype == np.bool_ and labels == (1,):
         return x
     count = len(labels)
     small = np.min_scalar_type(count)
-    most = int(x.max(initial=0))
     if labels == tuple(range(1, count + 1)):
         if most > count:
             x = np.where(x <= count, x, 0)
@@ -246,4 +264,3 @@ def _recode(x: np.ndarray, labels: tuple[int, ...]) -> np.ndarray:
     place = np.minimum(np.searchsorted(wanted[order], x), count - 1)
     code = (order[place] + 1).astype(small)
     return np.where(wanted[order][place] == x, code, small.type(0))
-

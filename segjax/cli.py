@@ -3,6 +3,7 @@
 Nothing here imports jax before a command needs it, so that `--help` is quick.
 """
 
+import io
 import json
 import logging
 import math
@@ -32,30 +33,46 @@ def main(arguments: Sequence[str]) -> int:
     """
     # What tifffile logs about a damaged file would stand above the one line that says it all.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name the terminal cannot show is no reason
+            stream.reconfigure(errors="backslashreplace")  # to fail
     try:
-        return (
-            command.main(
-                list(arguments), prog_name="segjax", standalone_mode=False, obj=list(arguments)
-            )
-            or PASS
-        )
+        # Not click's own main: it adds lines to standard error, and an opinion on pipes.
+        typed = list(arguments) or ["--help"]
+        with command.make_context("segjax", list(typed), obj=typed) as context:
+            return command.invoke(context) or PASS
     except InputError as error:
-        click.echo(f"segjax: {error}", err=True)
+        _complain(str(error))
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
-        error.show()
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "segjax"
+        _complain(f"{error.format_message().rstrip('.')}; see {path} --help")
     except (KeyboardInterrupt, click.Abort):
-        click.echo("segjax: stopped; run again to start over", err=True)
-    except BrokenPipeError:  # the reader of a pipe has gone, which is no mistake
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _complain("stopped; run again, with --resume if there is an --output to finish")
+    except BrokenPipeError:
+        _let_go_of_the_pipe()
         return PASS
     except MemoryError:
-        click.echo("segjax: out of memory; crop the images or score fewer at a time", err=True)
+        _complain("out of memory; crop the images or score fewer at a time")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"segjax: {where}{error.strerror or error}", err=True)
+        _complain(f"{where}{error.strerror or error}; free some space or choose another place")
     return BAD_INPUT
+
+
+def _complain(text: str) -> None:
+    click.echo(f"segjax: {_shown(text)}", err=True)
+
+
+def _shown(text: str) -> str:
+    """On one line, without what would steer a terminal: names are anybody's."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _let_go_of_the_pipe() -> None:
+    """The reader has gone, which is no mistake; nor is the flush at exit to fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,9 +137,7 @@ def command() -> None:
     help="Exit with 1 if the mean is worse, e.g. dice=0.8, dice.low=0.75 (end of the interval).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option(
-    "--allow-spacing-mismatch", is_flag=True, help="Score files whose headers disagree."
-)
+@click.option("--allow-spacing-mismatch", is_flag=True, help="Score files whose headers disagree.")
 @click.option("--max-voxels", type=click.IntRange(min=1), help="Refuse larger files.")
 @click.option(
     "--replicates", type=click.IntRange(min=1), default=100_000, show_default=True, hidden=True
@@ -147,7 +162,7 @@ def evaluate(
     max_voxels: int | None,
     **rest: Any,
 ) -> int:
-    """Score predictions against references: two folders, or two files.
+    r"""Score predictions against references: two folders, or two files.
 
     Cases are paired by name; Cell Tracking Challenge folders (01_GT 01_RES) and nnU-Net
     folders are recognised.
@@ -163,19 +178,15 @@ def evaluate(
     wanted_labels = _labels(labels)
     wanted_spacing = _numbers(spacing, "--spacing")
 
-    from segjax import folder, io
-    from segjax.metrics import get_metric
+    from segjax import folder
+    from segjax.io import read_label_names
 
     names = _split(metrics)
-    for name in [*(names or ()), *(gate[0] for gate in gates)]:
-        get_metric(name)
-    if names is not None:
-        known = {get_metric(name).name for name in names}
-        names += [g[0] for g in gates if get_metric(g[0]).name not in known]
     options = folder.Options(
         metrics=None if names is None else tuple(names),
+        also=tuple(gate[0] for gate in gates),
         labels=wanted_labels,
-        label_names={} if label_names is None else io.read_label_names(label_names),
+        label_names={} if label_names is None else read_label_names(label_names),
         spacing=wanted_spacing,
         **rest,
     )
@@ -185,10 +196,13 @@ def evaluate(
         report = folder.run(
             reference, prediction, options, progress=progress.update, command=typed, **arguments
         )
-    if as_json:
-        click.echo(json.dumps(report.summary, indent=1, ensure_ascii=False))
-    else:
-        _print(report)
+    try:
+        if as_json:
+            click.echo(json.dumps(report.summary, indent=1))
+        else:
+            _print(report)
+    except BrokenPipeError:  # the gates have the last word all the same
+        _let_go_of_the_pipe()
     return _judge(gates, report.summary)
 
 
@@ -227,6 +241,7 @@ def demo(output: Path, show: bool) -> int:
     from segjax import demo, folder
 
     references, predictions = demo.write_lung_nodules(output)
+    typed = ["segjax", "evaluate", str(references), str(predictions), "--labels", "foreground"]
     with _Progress(hidden=False) as progress:
         report = folder.run(
             references,
@@ -234,10 +249,7 @@ def demo(output: Path, show: bool) -> int:
             folder.Options(labels="foreground"),
             output=output / "out",
             progress=progress.update,
-            command=shlex.join(
-                ["segjax", "evaluate", str(references), str(predictions)]
-                + ["--labels", "foreground", "-o", str(output / "out")]
-            ),
+            command=shlex.join([*typed, "-o", str(output / "out")]),
         )
     _print(report)
     if show:
@@ -266,11 +278,14 @@ def _labels(text: str | None) -> Any:
     if text is None or text == "foreground":
         return text
     try:
-        return tuple(int(part) for part in text.split(","))
+        labels = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(
             f"--labels takes integers separated by commas, or foreground, got {text!r}"
         ) from None
+    if min(labels) < 0 or len(set(labels)) < len(labels):
+        raise InputError(f"--labels takes different integers from 0 up, got {text}")
+    return labels
 
 
 def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
@@ -318,7 +333,10 @@ def _judge(gates: Sequence[tuple[str, str, float]], summary: Mapping[str, Any]) 
         better_high = metric.higher_is_better is not False
         if value is not None and metric.signed:
             value = abs(value)
-        passed = value is not None and (value >= bound if better_high else value <= bound)
+        slack = 1e-9 * max(1.0, abs(bound))  # a mean of 0.8 may come out as 0.7999999999999999
+        passed = value is not None and (
+            value >= bound - slack if better_high else value <= bound + slack
+        )
         if not passed:
             sign = "<" if better_high else ">"
             got = "no value" if value is None else f"{value:.6g} {sign} {bound:g}"
@@ -348,20 +366,23 @@ def _print(report: Any) -> None:
         interval = entry["interval"]
         cells = [_digits(entry["mean"])]
         if not one:
-            between = "-" if interval is None else f"{interval['low']:.4f} – {interval['high']:.4f}"
+            between = "-" if interval is None else "{low:.4f} to {high:.4f}".format(**interval)
             cells += [between, _digits(entry["median"]), _digits(entry["sd"]), str(entry["n"])]
         cells += [str(entry["n_undefined"]), str(entry["n_missed"]), _digits(entry["pooled"])]
-        label = [escape(entry["name"])] if several else []
+        label = [escape(_shown(entry["name"]))] if several else []
         table.add_row(escape(entry["metric"]), *label, *cells)
     for note in summary["notes"]:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {_shown(note)}", err=True)
     for side in ("reference", "prediction"):
         _print_unpaired(side, summary["unpaired"][side])
     reused = f", {report.reused} from the earlier run" if report.reused else ""
-    console.print(f"{summary['cases']} {'case' if one else 'cases'} ({summary['layout']}){reused}", highlight=False)
-    console.print(table, highlight=False)
+    count = f"{summary['cases']} {'case' if one else 'cases'}"
+    click.echo(f"{count} ({summary['layout']}){reused}")
+    with console.capture() as printed:  # rich itself ends the process if a pipe breaks
+        console.print(table, highlight=False)
+    click.echo(printed.get(), nl=False)
     for kind, path in report.files.items():
-        console.print(f"{kind:8} {path}", highlight=False, markup=False, soft_wrap=True)
+        click.echo(f"{kind:8} {_shown(str(path))}")
 
 
 def _print_unpaired(side: str, names: Sequence[str]) -> None:
@@ -369,7 +390,7 @@ def _print_unpaired(side: str, names: Sequence[str]) -> None:
         return
     other = "prediction" if side == "reference" else "reference"
     shown = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
-    click.echo(f"{len(names)} {side}s without a {other}, not scored: {shown}", err=True)
+    click.echo(f"{len(names)} {side}s without a {other}, not scored: {_shown(shown)}", err=True)
 
 
 def _digits(value: float | None) -> str:
@@ -394,16 +415,21 @@ class _Progress:
         if self._hidden:
             return
         if self._bar is None:
-            self._start(cases)
+            self._bar = self._start(cases)
         rate = done / max(time.perf_counter() - self._begun, 1e-9)
         self._bar.update(self._task, completed=done, rate=f"{rate:.1f} cases/s")
 
-    def _start(self, cases: int) -> None:
+    def _start(self, cases: int) -> Any:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
-        self._bar = Progress(
+        bar = Progress(
             TextColumn("scoring"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -412,8 +438,9 @@ class _Progress:
             console=Console(stderr=True),
             transient=True,
         )
-        self._bar.start()
-        self._task = self._bar.add_task("scoring", total=cases, rate="")
+        bar.start()
+        self._task = bar.add_task("scoring", total=cases, rate="")
+        return bar
 
     def __exit__(self, *_: Any) -> None:
         if self._bar is not None:

@@ -1,22 +1,22 @@
 """From a pair of label maps to scores, each statistic computed once."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from segjax._errors import InputError
-from segjax.case import Case, Labels, as_labels, make_case
+from segjax.case import Case, Labels, Spacing, as_labels, check_labels, check_spacing, make_case
 from segjax.metrics import Metric, get_metric
 from segjax.statistics import (
     STATISTICS,
     Confusion,
-    ConfusionMatrix,
-    Contingency,
     Foreground,
     Scribbles,
     confusion,
@@ -44,7 +44,7 @@ def evaluate(
     reference: Any,
     prediction: Any,
     metrics: Iterable[str] = DEFAULT_METRICS,
-    spacing: Sequence[float] | float | None = None,
+    spacing: Spacing = None,
     labels: Labels = None,
     ignore: int | None = None,
     valid: Any = None,
@@ -85,9 +85,7 @@ def evaluate(
     check_undefined(undefined)
     wanted = [get_metric(name) for name in _names(metrics)]
     if _traced(reference, prediction):
-        known = _trace(wanted, reference, prediction, labels, ignore, valid)
-        volume = float(np.prod(spacing)) if spacing is not None else 1.0
-        return {m.name: m(known[m.statistic], voxel_volume=volume) for m in wanted}
+        return _trace(wanted, reference, prediction, spacing, labels, ignore, valid)
     case = make_case(
         reference=reference,
         prediction=prediction,
@@ -145,7 +143,7 @@ def evaluate_batch(
     references: Any,
     predictions: Any,
     metrics: Iterable[str] = DEFAULT_METRICS,
-    spacing: Sequence[float] | float | None = None,
+    spacing: Spacing = None,
     labels: Labels = None,
     ignore: int | None = None,
     cases: Sequence[str] | None = None,
@@ -196,10 +194,9 @@ def evaluate_batch(
     if whole.wanted is None:
         masks = whole.reference.dtype == np.bool_
         whole = replace(whole, wanted=(1,)) if masks else count_present(whole)[0]
-    parts = [_nth(whole, i) for i in range(len(r))]
     others = [m for m in wanted if m.statistic is not Confusion]
     scores: dict[str, list[Any]] = {m.name: [] for m in others}
-    for part in parts:
+    for part in _parts(whole) if others else ():
         _, known = measure(part, others)
         for m in others:
             scores[m.name].append(m(known[m.statistic], voxel_volume=whole.voxel_volume))
@@ -207,23 +204,24 @@ def evaluate_batch(
         cases=names,
         labels=[Label(k, str(k)) for k in whole.labels],
         metrics=wanted,
-        counts=_count_stack(whole, parts),
+        counts=_count_stack(whole),
         whole={name: np.asarray(values, float) for name, values in scores.items()},
         voxel_volumes=np.full(len(r), whole.voxel_volume),
     )
 
 
-def _nth(stack: Case, i: int) -> Case:
-    valid = None if stack.valid is None else stack.valid[i]
-    return replace(stack, reference=stack.reference[i], prediction=stack.prediction[i], valid=valid)
+def _parts(stack: Case) -> Iterator[Case]:
+    for i, (r, p) in enumerate(zip(stack.reference, stack.prediction, strict=True)):
+        valid = None if stack.valid is None else stack.valid[i]
+        yield replace(stack, reference=r, prediction=p, valid=valid)
 
 
-def _count_stack(stack: Case, parts: Sequence[Case]) -> Confusion:
+def _count_stack(stack: Case) -> Confusion:
     masks = stack.reference.dtype == np.bool_ and stack.valid is None and stack.labels == (1,)
     if masks:
         counts = count_masks(reference=stack.reference, prediction=stack.prediction)
         return jax.tree.map(lambda x: x[:, None], counts)
-    return stack_counts([STATISTICS[Confusion](part) for part in parts])
+    return stack_counts([STATISTICS[Confusion](part) for part in _parts(stack)])
 
 
 def stack_counts(counts: Sequence[Confusion]) -> Confusion:
@@ -249,7 +247,7 @@ def as_function(name: str) -> Callable[..., Any]:
         *,
         reference: Any,
         prediction: Any,
-        spacing: Sequence[float] | float | None = None,
+        spacing: Spacing = None,
         labels: Labels = None,
         ignore: int | None = None,
         valid: Any = None,
@@ -257,19 +255,18 @@ def as_function(name: str) -> Callable[..., Any]:
     ) -> Any:
         wanted = metric.at(**options) if options else metric
         if _traced(reference, prediction) or _soft(prediction):
-            known = _trace([wanted], reference, prediction, labels, ignore, valid)
-            volume = float(np.prod(spacing)) if spacing is not None else 1.0
-            return wanted(known[wanted.statistic], voxel_volume=volume)
-        (score,) = evaluate(
-            reference=reference,
-            prediction=prediction,
-            metrics=[wanted.name],
-            spacing=spacing,
-            labels=labels,
-            ignore=ignore,
-            valid=valid,
-        ).values()
-        return score
+            scores = _trace([wanted], reference, prediction, spacing, labels, ignore, valid)
+        else:
+            scores = evaluate(
+                reference=reference,
+                prediction=prediction,
+                metrics=[wanted.name],
+                spacing=spacing,
+                labels=labels,
+                ignore=ignore,
+                valid=valid,
+            )
+        return scores[wanted.name]
 
     function.__name__ = function.__qualname__ = metric.function.__name__
     function.__doc__ = inspect.getdoc(metric.function)
@@ -277,7 +274,7 @@ def as_function(name: str) -> Callable[..., Any]:
 
 
 def _traced(*arrays: Any) -> bool:
-    return any(isinstance(x, jax.core.Tracer) for x in arrays)
+    return any(isinstance(x, Tracer) for x in arrays)
 
 
 def _soft(prediction: Any) -> bool:
@@ -285,14 +282,15 @@ def _soft(prediction: Any) -> bool:
 
 
 def _trace(
-    metrics: Iterable[Metric],
+    metrics: Sequence[Metric],
     reference: Any,
     prediction: Any,
+    spacing: Spacing,
     labels: Labels,
     ignore: int | None,
     valid: Any,
-) -> Mapping[type, Any]:
-    """Build the statistics of arrays whose values are not known yet."""
+) -> dict[str, Any]:
+    """Score arrays whose values are not known yet."""
     r, p = jnp.asarray(reference), jnp.asarray(prediction)
     if r.shape != p.shape:
         raise InputError(
@@ -300,56 +298,60 @@ def _trace(
             "resample the prediction to the grid of the reference first"
         )
     valid = None if valid is None else jnp.asarray(valid)
+    wanted = None if labels is None or isinstance(labels, str) else check_labels(labels, ignore)
     if ignore is not None:
         kept = r != ignore
         valid = kept if valid is None else kept & valid
     kinds = dict.fromkeys(m.statistic for m in metrics)
-    return {kind: _traced_statistic(kind, r, p, labels, valid) for kind in kinds}
+    known = {kind: _traced_statistic(kind, r, p, labels, wanted, valid) for kind in kinds}
+    volume = math.prod(check_spacing(spacing, r.ndim))
+    scores = {m.name: m(known[m.statistic], voxel_volume=volume) for m in metrics}
+    if wanted is not None:
+        return scores
+    return {m.name: scores[m.name][0] if m.per == "label" else scores[m.name] for m in metrics}
 
 
-def _traced_statistic(kind: type, r: Any, p: Any, labels: Labels, valid: Any) -> Any:
-    masks = lambda: confusion(reference=r != 0, prediction=p != 0, valid=valid)
-    if kind is Scribbles:
-        known = r > 0 if valid is None else (r > 0) & valid
-        return confusion(reference=r == 2, prediction=p != 0, valid=known)
-    if kind is Foreground:
-        return masks()
-    if jnp.issubdtype(p.dtype, jnp.floating):
-        if kind is not Confusion or labels is not None:
+def _traced_statistic(
+    kind: type, r: Any, p: Any, labels: Labels, wanted: tuple[int, ...] | None, valid: Any
+) -> Any:
+    soft = jnp.issubdtype(p.dtype, jnp.floating)
+    if soft:
+        if kind is not Confusion or wanted is not None:
             raise InputError("probabilities have overlap metrics of one foreground only")
-        return jax.tree.map(
-            lambda x: x[0],
-            soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid),
-        )
-    mask = (r.dtype == jnp.bool_ and p.dtype == jnp.bool_) or isinstance(labels, str)
-    if kind is Confusion and mask:
-        return masks()
-    if labels is None and not mask:
-        raise InputError(
-            "the labels of a map are not known while tracing: pass labels=, or boolean masks"
-        )
-    wanted = (1,) if mask else tuple(int(k) for k in labels or ())
-    if mask:
-        r, p = r != 0, p != 0
+        return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
+    if kind in (Foreground, Scribbles):
+        if kind is Scribbles:
+            valid = r > 0 if valid is None else (r > 0) & valid
+            r = r == 2
+        c = confusion(reference=r != 0, prediction=p != 0, valid=valid)
+        return kind(tp=c.tp, fp=c.fp, fn=c.fn, tn=c.tn)
+    if wanted is None:
+        if labels is None and not r.dtype == p.dtype == jnp.bool_:
+            raise InputError(
+                "the labels of a map are not known while tracing: pass labels=, or boolean masks"
+            )
+        r, p, wanted = r != 0, p != 0, (1,)
+        if kind is Confusion:
+            counts = confusion(reference=r, prediction=p, valid=valid)
+            return jax.tree.map(lambda x: x[None], counts)
+    if r.dtype == jnp.bool_ or p.dtype == jnp.bool_:
+        r, p = r.astype(jnp.int32), p.astype(jnp.int32)
     if kind is Confusion:
         return label_confusion(reference=r, prediction=p, labels=wanted, valid=valid)
     segments = tuple(k for k in wanted if k != 0)
-    size = len(segments) + 1
     table = contingency(
         reference=_codes(r, segments),
         prediction=_codes(p, segments),
-        num_reference=size,
-        num_prediction=size,
+        num_reference=len(segments) + 1,
+        num_prediction=len(segments) + 1,
         valid=valid,
     )
-    return table if kind is Contingency else ConfusionMatrix(table.counts)
+    return kind(table.counts)
 
 
 def _codes(x: Any, labels: tuple[int, ...]) -> Any:
     """Rank of each voxel's label among the sorted labels, from 1; 0 for all others."""
-    if x.dtype == jnp.bool_:
-        return x.astype(jnp.int32)
     order = np.argsort(labels)
-    known = jnp.asarray(np.asarray(labels)[order], x.dtype)
-    place = jnp.clip(jnp.searchsorted(known, x), 0, len(labels) - 1)
+    known = jnp.asarray(np.asarray(labels)[order], jnp.int32)
+    place = jnp.clip(jnp.searchsorted(known, x.astype(jnp.int32)), 0, len(labels) - 1)
     return jnp.where(known[place] == x, jnp.asarray(order + 1)[place], 0)

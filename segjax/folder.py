@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,11 +17,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from segjax import io
+from segjax import io, report
 from segjax._compiling import counting_compilations, keep_compiled
 from segjax._errors import InputError
 from segjax._version import __version__
-from segjax.case import Case, Labels, check_spacing, make_case
+from segjax.case import Case, Labels, check_spacing, distinct, make_case
 from segjax.evaluation import DEFAULT_METRICS, measure
 from segjax.leaderboard.summary import summarise
 from segjax.metrics import Metric, get_metric
@@ -67,6 +68,7 @@ class Options:
 
     Attributes:
         metrics: names; None for a choice that suits what the folders hold.
+        also: names of metrics to score beside those.
         labels: labels to score; "foreground" for all that is not background together;
             None for those that occur, unless the images hold objects.
         label_names: what the labels are called; a label that is not listed is an error.
@@ -81,6 +83,7 @@ class Options:
     """
 
     metrics: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
     labels: Labels = None
     label_names: Mapping[int, str] = field(default_factory=dict)
     spacing: Sequence[float] | float | None = None
@@ -151,10 +154,11 @@ def run(
 ) -> Report:
     """Do what `evaluate_folder` says, and return all that it found."""
     start = time.perf_counter()
-    for name in options.metrics or ():
+    for name in (*(options.metrics or ()), *options.also):
         get_metric(name)  # before anything is read
     if resume and output is None:
         raise InputError("there is nothing to resume without an output folder; pass --output")
+    beneath = {} if images is None else _by_stem(Path(images))
     keep_compiled()
     pairing = io.pair(Path(reference), Path(prediction))
     journal = None if output is None else _open_journal(Path(output), resume)
@@ -197,7 +201,8 @@ def run(
     summary = jsonable(summary)
     files: dict[str, Path] = {}
     if output is not None:
-        files = _write(Path(output), table, summary, pairing, plan, images)
+        pictures = _pictures(table, pairing, plan, beneath)
+        files = _write(Path(output), table, summary, pictures)
     return Report(table=table, summary=summary, files=files, reused=reused)
 
 
@@ -215,11 +220,11 @@ class _Plan:
     @property
     def fingerprint(self) -> dict[str, Any]:
         o = self.options
-        labels = self.labels if self.labels is None or isinstance(self.labels, str) else list(self.labels)
+        labels = self.labels
         return {
             "segjax": __version__,
             "metrics": [m.name for m in self.metrics],
-            "labels": labels,
+            "labels": labels if labels is None or isinstance(labels, str) else list(labels),
             "spacing": None if o.spacing is None else np.atleast_1d(o.spacing).tolist(),
             "ignore": self.ignore,
         }
@@ -262,27 +267,31 @@ def _score_all(
     progress: Progress | None,
 ) -> tuple[_Plan, list[dict[str, Any]], int]:
     earlier = _earlier(journal)
-    first = _load(pairing.pairs[0], options)
-    plan = _make_plan(pairing, options, first)
-    _check_same_run(journal, earlier, plan)
     entries: list[dict[str, Any]] = []
     reused = 0
-
-    def read(pair: io.Pair) -> _Loaded | dict[str, Any]:
-        again = first if pair is pairing.pairs[0] else None
-        return _recall(pair, earlier) or again or _load(pair, options)
-
     try:
-        for i, loaded in enumerate(_read_ahead(pairing.pairs, read)):
-            if isinstance(loaded, dict):
-                entries.append(loaded)
-                reused += 1
-            else:
-                entries.append(_score(loaded, plan))
-                if journal is not None:
-                    journal.append(entries[-1])
-            if progress is not None:
-                progress(i + 1, len(pairing.pairs), pairing.pairs[i].name)
+        with _floats_noted() as floats:
+            first = _load(pairing.pairs[0], options)
+            plan = _make_plan(pairing, options, first)
+            _check_same_run(journal, earlier, plan)
+            at_hand = {first.pair: first}
+            del first
+
+            def read(pair: io.Pair) -> _Loaded | dict[str, Any]:
+                again = at_hand.pop(pair, None)
+                return _recall(pair, earlier) or again or _load(pair, options)
+
+            for i, loaded in enumerate(_read_ahead(pairing.pairs, read)):
+                if isinstance(loaded, dict):
+                    entries.append(loaded)
+                    reused += 1
+                else:
+                    entries.append(_score(loaded, plan))
+                    if journal is not None:
+                        journal.append(entries[-1])
+                if progress is not None:
+                    progress(i + 1, len(pairing.pairs), pairing.pairs[i].name)
+        plan.notes.extend(floats)
     except KeyboardInterrupt:
         kept = "run again with --resume to finish" if journal else "pass --output to keep them"
         raise InputError(
@@ -308,11 +317,28 @@ def _read_ahead(
                 future.cancel()
 
 
+@contextmanager
+def _floats_noted() -> Iterator[list[str]]:
+    """Gather what is said of labels stored as floats into one note; show other warnings after.
+
+    Around the threads that read and not in them: the settings of warnings are the process's.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("always", ".*: labels stored as float")
+        yield notes
+    floats = sorted(str(w.message) for w in said if "labels stored as" in str(w.message))
+    if floats:
+        more = f" (and {len(floats) - 1} more files)" if len(floats) > 1 else ""
+        notes.append(floats[0] + more)
+    for w in said:
+        if "labels stored as" not in str(w.message):
+            warnings.showwarning(w.message, w.category, w.filename, w.lineno)
+
+
 def _load(pair: io.Pair, options: Options) -> _Loaded:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whole numbers stored as floats: said once, in the plan
-        r = io.read_labels(pair.reference, max_voxels=options.max_voxels)
-        p = io.read_labels(pair.prediction, max_voxels=options.max_voxels)
+    r = io.read_labels(pair.reference, max_voxels=options.max_voxels)
+    p = io.read_labels(pair.prediction, max_voxels=options.max_voxels)
     if pair.slice is not None:
         p = _plane(pair, p)
         r = io.Volume(r.array, p.spacing if r.spacing is None else r.spacing, r.unit)
@@ -354,7 +380,7 @@ def _make_plan(pairing: io.Pairing, options: Options, first: _Loaded) -> _Plan:
     labels = options.labels
     if labels is None and names:
         labels = tuple(sorted(names))
-    count = len(np.unique(first.reference.array)) - 1
+    count = int(np.count_nonzero(np.unique(first.reference.array)))
     objects = labels is None and (pairing.layout == "ctc" or count > _MANY_LABELS)
     if objects:
         labels = "foreground"
@@ -363,7 +389,7 @@ def _make_plan(pairing: io.Pairing, options: Options, first: _Loaded) -> _Plan:
             "foreground; pass --labels to score labels one by one"
         )
     metrics = options.metrics or (OBJECT_METRICS if objects else DEFAULT_METRICS)
-    chosen = tuple(dict.fromkeys(get_metric(name) for name in metrics))
+    chosen = tuple(dict.fromkeys(get_metric(name) for name in (*metrics, *options.also)))
     return _Plan(options, chosen, labels, ignore, names, notes)
 
 
@@ -380,6 +406,7 @@ def _score(loaded: _Loaded, plan: _Plan) -> dict[str, Any]:
             ignore=ignore,
         )
         _check_listed(case, pair, plan)
+        _check_few(case, pair, plan)
         counted, known = measure(case, [_COUNTS, *plan.metrics])
         others = [m for m in plan.metrics if m.statistic is not Confusion]
         scores = {m.name: m(known[m.statistic], voxel_volume=case.voxel_volume) for m in others}
@@ -409,16 +436,26 @@ def _check_listed(case: Case, pair: io.Pair, plan: _Plan) -> None:
     if not plan.names or plan.options.labels is not None:
         return
     for path, labels in ((pair.reference, case.reference), (pair.prediction, case.prediction)):
-        most = int(labels.max(initial=0))
-        present = np.unique(labels) if most > max(plan.names) else np.flatnonzero(
-            np.bincount(labels.reshape(-1).astype(np.intp), minlength=1)
-        )
-        odd = [int(k) for k in present if k not in plan.names and k not in (0, plan.ignore)]
+        known = {*plan.names, 0, plan.ignore}
+        odd = [k for k in distinct(labels).tolist() if k not in known]
         if odd:
             listed = ", ".join(str(k) for k in sorted(plan.names))
             raise InputError(
                 f"{path}: has label {odd[0]}, which is not among the named labels ({listed}); "
                 "name it, or choose labels with --labels"
+            )
+
+
+def _check_few(case: Case, pair: io.Pair, plan: _Plan) -> None:
+    """By the first reference, labels are classes; objects here would make a column each."""
+    if plan.labels is not None or len(case.labels) <= _MANY_LABELS:
+        return
+    for path, labels in ((pair.reference, case.reference), (pair.prediction, case.prediction)):
+        count = int(np.count_nonzero(distinct(labels)))
+        if count > _MANY_LABELS:
+            raise InputError(
+                f"{path}: has {count} labels, too many to be classes; pass --labels foreground "
+                "if they are objects, else list the classes, as in --labels 1,2,3"
             )
 
 
@@ -462,13 +499,15 @@ def _earlier(journal: io.Journal | None) -> dict[str, dict[str, Any]]:
 
 
 def _recall(pair: io.Pair, earlier: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
-    """The entry of an earlier run, if both files are still the same."""
+    """The entry of an earlier run, if both files hold the same still, wherever they are now."""
     entry = earlier.get(pair.name)
     if entry is None:
         return None
-    hashes = entry["reference"]["sha256"], entry["prediction"]["sha256"]
-    same = hashes == (_sha256(pair.reference), _sha256(pair.prediction))
-    return entry if same else None
+    for side, path in (("reference", pair.reference), ("prediction", pair.prediction)):
+        if entry[side]["sha256"] != _sha256(path):
+            return None
+        entry = entry | {side: entry[side] | {"path": str(path)}}
+    return entry
 
 
 def _check_same_run(
@@ -486,7 +525,7 @@ def _check_same_run(
 
 def _tabulate(pairing: io.Pairing, plan: _Plan, entries: list[dict[str, Any]]) -> Table:
     if plan.labels is None:
-        found = sorted({k for e in entries for k in e["labels"]})
+        found = _found(entries)
         _check_some_label_agrees(entries, found)
     else:
         found = [1] if isinstance(plan.labels, str) else list(plan.labels)
@@ -495,7 +534,8 @@ def _tabulate(pairing: io.Pairing, plan: _Plan, entries: list[dict[str, Any]]) -
         rows = np.asarray(entry["counts"], np.int64).reshape(-1, 4)
         counts[i, :, 3] = rows.sum(-1).max(initial=0)  # labels that are not there: all negative
         for label, row in zip(entry["labels"], rows, strict=True):
-            counts[i, found.index(label)] = row
+            if label in found:
+                counts[i, found.index(label)] = row
     mask = isinstance(plan.labels, str) or (plan.labels is None and found == [1])
     names = plan.names or ({1: "foreground"} if mask else {})
     others = [m.name for m in plan.metrics if m.statistic is not Confusion]
@@ -509,6 +549,12 @@ def _tabulate(pairing: io.Pairing, plan: _Plan, entries: list[dict[str, Any]]) -
     )
 
 
+def _found(entries: list[dict[str, Any]]) -> list[int]:
+    """Labels with a voxel anywhere: an empty case speaks of label 1, which others may not."""
+    rows = (row for e in entries for row in zip(e["labels"], e["counts"], strict=True))
+    return sorted({label for label, counts in rows if any(counts[:3])}) or [1]
+
+
 def _read(score: float | str | None) -> float:
     return np.nan if score is None else float(score)
 
@@ -518,7 +564,8 @@ def _check_some_label_agrees(entries: list[dict[str, Any]], found: list[int]) ->
     sizes = {k: np.zeros(2, np.int64) for k in found}
     for entry in entries:
         for label, (tp, fp, fn, _) in zip(entry["labels"], entry["counts"], strict=True):
-            sizes[label] += tp + fn, tp + fp
+            if label in sizes:
+                sizes[label] += tp + fn, tp + fp
     only_r = [k for k, (r, p) in sizes.items() if r and not p]
     only_p = [k for k, (r, p) in sizes.items() if p and not r]
     if len(found) == 2 and len(only_r) == len(only_p) == 1:
@@ -532,35 +579,39 @@ def _write(
     output: Path,
     table: Table,
     summary: dict[str, Any],
-    pairing: io.Pairing,
-    plan: _Plan,
-    images: str | Path | None,
+    pictures: dict[str, Any],
 ) -> dict[str, Path]:
+    """Make all there is to write, then write it."""
     files = {
         "scores": output / "scores.csv",
         "summary": output / "summary.json",
         "report": output / "report.html",
     }
-    io.write_atomic(files["scores"], table.to_csv())
-    io.write_atomic(files["summary"], json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    pictures = _pictures(table, pairing, plan, images)
-    io.write_atomic(files["report"], report.render(table, summary, pictures))
+    contents = {
+        "scores": table.to_csv(),
+        "summary": json.dumps(summary, indent=1, ensure_ascii=False) + "\n",
+        "report": report.render(table, summary, pictures),
+    }
+    for kind, content in contents.items():
+        io.write_atomic(files[kind], content)
     return files
 
 
 def _pictures(
-    table: Table, pairing: io.Pairing, plan: _Plan, images: str | Path | None
+    table: Table, pairing: io.Pairing, plan: _Plan, beneath: Mapping[str, Path]
 ) -> dict[str, Any]:
     """Overlays of the best, the median and the worst cases, chosen by rank alone."""
     pairs = {pair.name: pair for pair in pairing.pairs}
-    beneath = {} if images is None else _by_stem(Path(images))
     pictures = {}
     for name in _by_rank(table, plan):
         pair = pairs[name]
-        loaded = _load(pair, plan.options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # all has been said while scoring
+            loaded = _load(pair, plan.options)
+        shape = loaded.reference.array.shape
         path = beneath.get(io.stem(pair.reference)) or beneath.get(name)
         image = None if path is None else io.read_image(path).array
-        if image is not None and image.shape[: loaded.reference.array.ndim] != loaded.reference.array.shape:
+        if image is not None and image.shape[: len(shape)] != shape:
             image = None
         pictures[name] = report.picture(
             loaded.reference.array,

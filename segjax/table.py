@@ -173,7 +173,7 @@ class Table:
     def to_pandas(self) -> Any:
         """The rows as a `pandas.DataFrame` (install `segjax[tables]`)."""
         try:
-            import pandas
+            import pandas  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise InputError('pandas is missing; pip install "segjax[tables]"') from None
         return pandas.DataFrame(list(self.rows()), columns=list(Row._fields))

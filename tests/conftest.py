@@ -1,6 +1,7 @@
 """Shared by all tests: reproducible draws, and a compilation cache that one run fills."""
 
 import os
+import sys
 import tempfile
 import zlib
 
@@ -21,3 +22,11 @@ def rng(request):
 
 settings.register_profile("house", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("house")
+
+
+@pytest.fixture(params=["host", "device"])
+def counting(request, monkeypatch):
+    """Count host arrays by NumPy, as on a CPU, and by XLA, as on an accelerator."""
+    for name in ("confusion", "contingency"):
+        module = sys.modules[f"segjax.statistics.{name}"]
+        monkeypatch.setattr(module, "counts_on_host", lambda: request.param == "host")

@@ -10,11 +10,11 @@ from segjax import InputError
 from segjax.case import make_case
 from segjax.metrics import agreement, instance
 from segjax.statistics import (
+    STATISTICS,
     ConfusionMatrix,
     Contingency,
     Foreground,
     Scribbles,
-    STATISTICS,
 )
 from tests.images import SHAPES, corner_cases, label_maps
 from tests.reference import agreement as pairs, instance as objects
@@ -112,11 +112,15 @@ def test_splitting_costs_split_and_recall_merging_costs_merge_and_precision():
     halves = np.array([[1, 1, 2, 2]] * 2)
     # Over-segmentation: one bit of split; of 28 pairs, 12 stay together.
     scores = segjax.evaluate(
-        reference=whole, prediction=halves, metrics=["vi split", "vi merge", "ARE precision", "ARE recall"]
+        reference=whole,
+        prediction=halves,
+        metrics=["vi split", "vi merge", "ARE precision", "ARE recall"],
     )
     assert list(scores.values()) == pytest.approx([1, 0, 1, 12 / 28])
     scores = segjax.evaluate(
-        reference=halves, prediction=whole, metrics=["vi split", "vi merge", "ARE precision", "ARE recall"]
+        reference=halves,
+        prediction=whole,
+        metrics=["vi split", "vi merge", "ARE precision", "ARE recall"],
     )
     assert list(scores.values()) == pytest.approx([0, 1, 12 / 28, 1])
 

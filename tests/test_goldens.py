@@ -105,7 +105,13 @@ def test_masks_score_as_trusted_peers_score_them(case):
 # What each peer does with empty masks, said as our policies. None: 0/0 counts as 0, which
 # is no policy of ours but for a miss.
 EMPTY_POLICY = {"medpy": "best", "mr": "best", "segauge": "best", "monai": "omit"}
-NAMES = {"dice": "dice", "iou": "iou", "sens": "sensitivity", "spec": "specificity", "prec": "precision"}
+NAMES = {
+    "dice": "dice",
+    "iou": "iou",
+    "sens": "sensitivity",
+    "spec": "specificity",
+    "prec": "precision",
+}
 
 
 @of_kind("binary")
@@ -134,7 +140,7 @@ def test_empty_masks_score_as_peers_do_under_their_policy(case):
 
 @of_kind("instance")
 def test_segments_score_as_trusted_peers_score_them(case):
-    names = sum(SEGMENTS.values(), [])
+    names = [name for names in SEGMENTS.values() for name in names]
     scores = segjax.evaluate(**images(case), metrics=names)
     for expected in case["expected"]:
         if expected["metric"] in SEGMENTS:
@@ -150,7 +156,9 @@ def test_classes_score_as_trusted_peers_score_them(case):
         "ignore": case["params"]["ignore_index"],
     }
     scores = segjax.evaluate(**options, metrics=list(CLASSES.values()))
-    there = options | {"labels": [k for k in options["labels"] if k in np.unique(list(images(case).values()))]}
+    there = options | {
+        "labels": [k for k in options["labels"] if k in np.unique(list(images(case).values()))]
+    }
     linear = segjax.evaluate(**there, metrics=["multiclass_kappa(weights=linear)"])
     for expected in case["expected"]:
         name = expected["metric"]

@@ -17,9 +17,7 @@ from tests.reference import overlap as definition
 
 PER_LABEL = [m for m in overlap.METRICS if m.per == "label"]
 counts = st.integers(0, 2**20)
-confusions = st.builds(
-    lambda *c: Confusion(*map(np.int64, c)), counts, counts, counts, counts
-)
+confusions = st.builds(lambda *c: Confusion(*map(np.int64, c)), counts, counts, counts, counts)
 
 
 def as_counts(reference, prediction):
@@ -34,7 +32,9 @@ def test_matches_definition(metric, shape, rng):
         expected = getattr(definition, metric.name)(definition.counts(reference, prediction))
         score = metric(as_counts(reference, prediction))
         np.testing.assert_allclose(float(score), float(expected), rtol=1e-12, atol=1e-15)
-        in_float32 = metric(confusion(reference=jnp.array(reference), prediction=jnp.array(prediction)))
+        in_float32 = metric(
+            confusion(reference=jnp.array(reference), prediction=jnp.array(prediction))
+        )
         np.testing.assert_allclose(float(in_float32), float(expected), rtol=1e-6, atol=1e-6)
 
 
@@ -166,7 +166,10 @@ def test_a_prior_makes_the_dice_of_nothing_perfect():
 # Several labels: the last axis.
 
 THREE = Confusion(  # labels of 10, 100 and 0 voxels in the reference; the last is predicted
-    tp=np.array([5, 90, 0]), fp=np.array([5, 10, 4]), fn=np.array([5, 10, 0]), tn=np.array([85, 0, 96])
+    tp=np.array([5, 90, 0]),
+    fp=np.array([5, 10, 4]),
+    fn=np.array([5, 10, 0]),
+    tn=np.array([85, 0, 96]),
 )
 
 
@@ -215,5 +218,3 @@ def test_generalised_dice_of_nothing_is_undefined():
 def test_wrong_options_say_what_is_right(call, says):
     with pytest.raises(InputError, match=says):
         call()
-
-

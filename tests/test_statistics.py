@@ -52,7 +52,7 @@ def test_masks_are_counted_at_the_corners(name, reference, prediction):
     assert numbers(c) == list(counted(reference, prediction))
 
 
-def test_masks_are_counted_under_vmap(rng):
+def test_masks_are_counted_under_vmap(rng, counting):
     reference, prediction = masks(rng, (5, 40, 33))
     c = jax.vmap(lambda r, p: confusion(reference=r, prediction=p))(reference, prediction)
     expected = [counted(r, p) for r, p in zip(reference, prediction, strict=True)]
@@ -60,7 +60,7 @@ def test_masks_are_counted_under_vmap(rng):
     assert numbers(count_masks(reference=reference, prediction=prediction)) == numbers(c)
 
 
-def test_only_valid_voxels_are_counted(rng):
+def test_only_valid_voxels_are_counted(rng, counting):
     reference, prediction = masks(rng, (6, 5))
     valid = rng.random((6, 5)) < 0.7
     c = confusion(
@@ -103,7 +103,7 @@ DTYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint6
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_labels_of_any_integer_type_are_counted(dtype, rng):
+def test_labels_of_any_integer_type_are_counted(dtype, rng, counting):
     reference, prediction = (x.astype(dtype) for x in label_maps(rng, (6, 5)))
     case = make_case(reference=reference, prediction=prediction, labels=(1, 2, 5, 9))
     assert numbers(count_labels(case)) == per_label(reference, prediction, (1, 2, 5, 9))
@@ -123,19 +123,23 @@ def test_labels_are_counted_under_jit_as_on_the_host(shape, rng):
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 127, 128, 300])
-def test_any_number_of_labels_is_counted(count, rng):
+def test_any_number_of_labels_is_counted(count, rng, counting):
     reference, prediction = label_maps(rng, (40, 50), labels=range(count + 1))
     labels = tuple(range(1, count + 1))
     case = make_case(reference=reference, prediction=prediction, labels=labels)
     c = count_labels(case)
-    np.testing.assert_array_equal(c.reference_size, np.bincount(reference.ravel(), minlength=count + 1)[1:])
-    np.testing.assert_array_equal(c.prediction_size, np.bincount(prediction.ravel(), minlength=count + 1)[1:])
+    np.testing.assert_array_equal(
+        c.reference_size, np.bincount(reference.ravel(), minlength=count + 1)[1:]
+    )
+    np.testing.assert_array_equal(
+        c.prediction_size, np.bincount(prediction.ravel(), minlength=count + 1)[1:]
+    )
     same = reference[reference == prediction]
     np.testing.assert_array_equal(c.tp, np.bincount(same, minlength=count + 1)[1:])
     np.testing.assert_array_equal(c.tp + c.fp + c.fn + c.tn, reference.size)
 
 
-def test_slabs_add_up(rng, monkeypatch):
+def test_slabs_add_up(rng, monkeypatch, counting):
     module = sys.modules["segjax.statistics.confusion"]
     reference, prediction = label_maps(rng, (40, 50))
     case = make_case(reference=reference, prediction=prediction, ignore=2)
@@ -150,7 +154,7 @@ def test_labels_out_of_order_keep_their_order(rng):
     assert numbers(count_labels(case)) == per_label(reference, prediction, (5, 0, 1))
 
 
-def test_ignored_voxels_are_not_counted(rng):
+def test_ignored_voxels_are_not_counted(rng, counting):
     reference, prediction = label_maps(rng, (6, 5))
     reference[0] = 255
     case = make_case(reference=reference, prediction=prediction, ignore=255, labels=(1, 2, 5))
@@ -172,7 +176,7 @@ def test_fortran_order_counts_alike(rng):
 WIDE = (0, 1, 2**33 + 1, 2**40, 2**62)
 
 
-def test_wide_labels_stay_apart(rng):
+def test_wide_labels_stay_apart(rng, counting):
     # As int32 these would be 0, 1, 1, 0, 0.
     reference, prediction = label_maps(rng, (6, 5), labels=np.array(WIDE))
     case = make_case(reference=reference, prediction=prediction, labels=WIDE[1:])
@@ -191,7 +195,7 @@ def table(reference, prediction):
 
 @pytest.mark.parametrize("labels", [(0, 1, 2, 5), (1, 2, 3), (0, 3, 70_000), WIDE])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_segments_are_tabulated(labels, shape, rng):
+def test_segments_are_tabulated(labels, shape, rng, counting):
     reference, prediction = label_maps(rng, shape, labels=np.array(labels))
     t = count_segments(make_case(reference=reference, prediction=prediction))
     assert t.counts.tolist() == table(reference, prediction)
@@ -221,7 +225,7 @@ def test_labels_outside_the_table_are_not_counted_and_spoil_nothing():
     assert t.counts.tolist() == [[1, 0], [0, 1]]
 
 
-def test_invalid_voxels_are_not_tabulated(rng):
+def test_invalid_voxels_are_not_tabulated(rng, counting):
     reference, prediction = label_maps(rng, (6, 5), labels=(0, 1, 2, 3))
     valid = rng.random((6, 5)) < 0.7
     case = make_case(reference=reference, prediction=prediction, valid=valid)
@@ -237,7 +241,19 @@ def test_invalid_voxels_are_not_tabulated(rng):
     np.testing.assert_array_equal(np.asarray(traced), host)
 
 
-def test_long_runs_are_cut_and_add_up(rng, monkeypatch):
+@pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
+def test_noise_is_tabulated_voxel_by_voxel_and_counts_alike(share, rng, counting):
+    # Of few long runs and of many short ones; below and above the change of method.
+    labels = np.repeat(np.arange(40), 50).reshape(40, 50) % 7
+    noisy = np.where(rng.random(labels.shape) < share, rng.integers(0, 7, labels.shape), labels)
+    valid = rng.random(labels.shape) < 0.9
+    for mask in (None, valid):
+        t = count_segments(make_case(reference=noisy, prediction=labels, valid=mask))
+        kept = np.ones_like(valid) if mask is None else mask
+        assert t.counts.tolist() == table(noisy[kept], labels[kept])
+
+
+def test_long_runs_are_cut_and_add_up(rng, monkeypatch, counting):
     module = sys.modules["segjax.statistics.contingency"]
     reference = np.repeat(rng.integers(0, 3, 20), 50).reshape(20, 50)
     prediction = np.roll(reference, 7)
@@ -253,7 +269,7 @@ def test_tables_that_would_not_fit_are_refused():
         count_segments(make_case(reference=many, prediction=many))
 
 
-def test_confusion_matrix_has_the_wanted_labels_in_their_order(rng):
+def test_confusion_matrix_has_the_wanted_labels_in_their_order(rng, counting):
     reference, prediction = label_maps(rng, (6, 5))
     labels = (5, 1, 0)
     m = count_matrix(make_case(reference=reference, prediction=prediction, labels=labels))
@@ -264,7 +280,7 @@ def test_confusion_matrix_has_the_wanted_labels_in_their_order(rng):
     assert m.counts.tolist() == table(rest(reference), rest(prediction))
 
 
-def test_statistics_of_two_halves_add_up_to_the_whole(rng):
+def test_statistics_of_two_halves_add_up_to_the_whole(rng, counting):
     reference, prediction = label_maps(rng, (6, 5), labels=(0, 1, 2, 3))
     full = [0, 1, 2, 3] * 2
     reference[[0, 1], :4] = prediction[[0, 1], :4] = np.array(full).reshape(2, 4)

@@ -35,7 +35,7 @@ Score: TypeAlias = Callable[..., Any]
 def evaluate(
     truth: Any,
     pred: Any,
-    metric: str | Score,
+    metric: Any,
     multi_class: bool = False,
     n_classes: int = 2,
     **kwargs: Any,
@@ -70,7 +70,7 @@ def evaluate(
     return np.array([score(truth, pred, c=c, **kwargs) for c in range(n_classes)], float)
 
 
-def _find(metric: str | Score) -> Score:
+def _find(metric: Any) -> Score:
     if callable(metric):
         return metric
     if not isinstance(metric, str):
@@ -80,8 +80,10 @@ def _find(metric: str | Score) -> Score:
         return found
     if metric.casefold() in _BOUNDARY:
         raise KeyError(f"{metric} is a boundary metric, which this version does not have")
-    near = difflib.get_close_matches(metric, metric_dict, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = difflib.get_close_matches(metric.casefold(), folded, n=1)
+    hint = (
+        f"; did you mean {next(k for k in metric_dict if k.casefold() == near[0])}?" if near else ""
+    )
     raise KeyError(f"miseval has no metric {metric!r}{hint}")
 
 
@@ -92,7 +94,9 @@ _BOUNDARY += ("bd", "distance", "boundarydistance")
 def _confusion(truth: Any, pred: Any, c: int) -> Confusion:
     r, p = np.asarray(truth), np.asarray(pred)
     if r.ndim != p.ndim:
-        r, p = (x[..., 0] if x.ndim > min(r.ndim, p.ndim) and x.shape[-1] == 1 else x for x in (r, p))
+        r, p = (
+            x[..., 0] if x.ndim > min(r.ndim, p.ndim) and x.shape[-1] == 1 else x for x in (r, p)
+        )
     counts = count_labels(make_case(reference=r == c, prediction=p == c, labels=[1]))
     return Confusion(*(x[0] for x in (counts.tp, counts.fp, counts.fn, counts.tn)))
 
@@ -102,8 +106,10 @@ def _score(name: str, formula: Callable[[Confusion], Any], undefined: float) -> 
 
     def score(truth: Any, pred: Any, c: int = 1) -> Any:
         value = np.asarray(formula(_confusion(truth, pred, c)))
-        return value[()] if value.dtype.kind == "i" else np.float64(
-            undefined if np.isnan(value) else value
+        return (
+            value[()]
+            if value.dtype.kind == "i"
+            else np.float64(undefined if np.isnan(value) else value)
         )
 
     score.__name__ = score.__qualname__ = name
@@ -145,9 +151,7 @@ calc_BalancedAccuracy = _score("calc_BalancedAccuracy", _balanced_accuracy, 0.0)
 calc_AdjustedRandIndex = _score("calc_AdjustedRandIndex", _adjusted_rand, 1.0)
 calc_AUC = _score("calc_AUC", _auc, 0.0)
 calc_Kappa = _score("calc_Kappa", overlap.kappa, 0.0)
-calc_VolumetricSimilarity = _score(
-    "calc_VolumetricSimilarity", overlap.volumetric_similarity, 1.0
-)
+calc_VolumetricSimilarity = _score("calc_VolumetricSimilarity", overlap.volumetric_similarity, 1.0)
 calc_MCC = _score("calc_MCC", overlap.mcc, 0.0)
 calc_MCC_Normalized = _score("calc_MCC_Normalized", overlap.nmcc, 0.5)
 calc_MCC_Absolute = _score("calc_MCC_Absolute", overlap.amcc, 0.0)
@@ -177,7 +181,9 @@ def calc_CrossEntropy(
     Arguments as for `calc_Hinge`; eps is that of float32.
     """
     is_class, probability = _of_class(truth, pred_prob, c, provided_prob)
-    return _pool(np.where(is_class, -1.0, 0.0) * np.log(probability + np.finfo(np.float32).eps), pooling)
+    return _pool(
+        np.where(is_class, -1.0, 0.0) * np.log(probability + np.finfo(np.float32).eps), pooling
+    )
 
 
 def _of_class(truth: Any, pred: Any, c: int, provided_prob: bool) -> tuple[Any, Any]:
@@ -192,7 +198,9 @@ def _of_class(truth: Any, pred: Any, c: int, provided_prob: bool) -> tuple[Any, 
             "the classes go on a last axis"
         )
     if probability.shape != truth.shape:
-        raise InputError(f"truth and pred must have the same shape, got {truth.shape}, {pred.shape}")
+        raise InputError(
+            f"truth and pred must have the same shape, got {truth.shape}, {pred.shape}"
+        )
     return truth == c, probability
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from segjax._errors import InputError
 from segjax.ops import packing
@@ -39,14 +39,17 @@ def bootstrap_means(
     centre = np.where(there, scores, 0).sum(0) / n
     spread = np.abs(np.where(there, scores - centre, 0)).max(0, initial=0)
     scale = np.where((spread > 0) & np.isfinite(spread), spread, 1)
-    size = packing.bucket(cases, smallest=8)
+    size = packing.bucket(cases, smallest=8, steps=8)
     padded = np.zeros((size, 2, packing.bucket(columns, smallest=1)), np.float32)
     with np.errstate(invalid="ignore"):
         padded[:cases, 0, :columns] = np.where(there, (scores - centre) / scale, 0)
     padded[:cases, 1, :columns] = there
     chunk = max(1, min(_DRAWS // size, replicates))
     chunks = -(-replicates // chunk)
-    sums = _resampled_sums(key, padded, jnp.uint32(cases), chunk=chunk, chunks=chunks)
+    with jax.threefry_partitionable(False):  # half the work; nothing is drawn across devices
+        sums = _resampled_sums(
+            key, jnp.asarray(padded), jnp.uint32(cases), chunk=chunk, chunks=chunks
+        )
     total, count = np.asarray(sums, float)[:replicates, :, :columns].swapaxes(0, 1)
     with np.errstate(invalid="ignore"):
         return centre + scale * np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -79,7 +82,7 @@ def _resampled_sums(
     return sums.reshape(-1, *scores.shape[1:])
 
 
-def _scaled(bits: UInt32[Array, "..."], n: UInt32[Array, ""]) -> Int[Array, "..."]:
+def _scaled(bits: UInt32[Array, "..."], n: UInt32[Array, ""]) -> UInt32[Array, "..."]:
     """floor(bits x n / 2**32): uniform on 0 ... n - 1, in 32-bit arithmetic."""
     high, low = bits >> 16, bits & 0xFFFF
     n_high, n_low = n >> 16, n & 0xFFFF

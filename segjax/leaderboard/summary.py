@@ -94,12 +94,13 @@ def _moments(scores: np.ndarray) -> dict[str, Any]:
         return {"n": 0, "mean": None, "sd": None, "median": None, "min": None, "max": None} | {
             "quantiles": None
         }
-    with np.errstate(invalid="ignore"):  # infinite scores have no spread
+    with np.errstate(invalid="ignore"):  # infinite scores have no spread, or even no mean
+        mean = float(there.mean())
         spread = float(there.std(ddof=1)) if n > 1 else None
         quantiles = np.quantile(there, QUANTILES)
     return {
         "n": n,
-        "mean": float(there.mean()),
+        "mean": mean,
         "sd": spread,
         "median": float(np.median(there)),
         "min": float(there.min()),

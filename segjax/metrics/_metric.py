@@ -12,7 +12,7 @@ from segjax._numerics import defined_mean, namespace, ratio
 from segjax.statistics import Confusion, pooled
 
 
-Option = float | str | bool
+Option = float | int | str | bool
 AVERAGES = ("macro", "micro", "weighted")
 
 
@@ -81,7 +81,7 @@ class Metric:
         """What an empty prediction of something present is worth where the formula is 0/0."""
         return self.worst if self.chance is None else self.chance
 
-    def __call__(self, statistic: Any, **geometry: float) -> Any:
+    def __call__(self, statistic: Any, **geometry: Any) -> Any:
         options = dict(self.options)
         average = options.pop("average", None)
         score = lambda s: self.function(s, **options, **self.geometry_of(geometry))
@@ -93,7 +93,7 @@ class Metric:
             return defined_mean(score(statistic))
         return _weighted(score(statistic), statistic)
 
-    def geometry_of(self, known: Mapping[str, float]) -> dict[str, float]:
+    def geometry_of(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """What the function asks of the case beside the statistic, e.g. the voxel volume."""
         asked = inspect.signature(self.function).parameters
         return {k: v for k, v in known.items() if k in asked}
@@ -170,6 +170,8 @@ def resolve(text: str, known: Mapping[str, Metric]) -> Metric:
     """
     name, bracket, options = text.strip().partition("(")
     metric = known.get(_key(name))
+    if whole := known.get(_key(text)):  # "Jaccard Index (sparse)"
+        return whole
     if metric is None:
         near = difflib.get_close_matches(_key(name), known, n=3)
         meant = dict.fromkeys(known[k].name for k in near)
@@ -179,7 +181,9 @@ def resolve(text: str, known: Mapping[str, Metric]) -> Metric:
         return metric
     if not options.endswith(")"):
         raise InputError(f"metric {text.strip()!r} has no closing bracket")
-    return metric.at(**dict(_option(part, text) for part in options[:-1].split(",") if part.strip()))
+    return metric.at(
+        **dict(_option(part, text) for part in options[:-1].split(",") if part.strip())
+    )
 
 
 def _option(part: str, text: str) -> tuple[str, Option]:

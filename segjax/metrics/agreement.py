@@ -262,17 +262,13 @@ def multiclass_kappa(t: ConfusionMatrix, *, weights: str = "none") -> Scores:
 _partition = partial(Metric, statistic=Contingency, per="image")
 _bits = partial(_partition, best=0.0, worst=float("inf"), unit="bit")
 _score = partial(_partition, best=1.0, worst=0.0)
-_labels = partial(
-    Metric, statistic=ConfusionMatrix, per="image", best=1.0, worst=-1.0, chance=0.0
-)
+_labels = partial(Metric, statistic=ConfusionMatrix, per="image", best=1.0, worst=-1.0, chance=0.0)
 
 METRICS = (
     _bits(function=variation_of_information, aliases=("VI", "VOI")),
-    _bits(function=vi_split, aliases=("VI split", "H(P|R)")),
-    _bits(function=vi_merge, aliases=("VI merge", "H(R|P)")),
-    _partition(
-        function=adapted_rand_error, best=0.0, worst=1.0, aliases=("ARE", "adapted rand")
-    ),
+    _bits(function=vi_split, aliases=("VI split",)),
+    _bits(function=vi_merge, aliases=("VI merge",)),
+    _partition(function=adapted_rand_error, best=0.0, worst=1.0, aliases=("ARE", "adapted rand")),
     _score(function=adapted_rand_precision, aliases=("ARE precision",)),
     _score(function=adapted_rand_recall, aliases=("ARE recall",)),
     _score(function=rand_index, aliases=("RI", "RandIndex")),

@@ -60,12 +60,8 @@ def jaccard_binary_sparse(c: Scribbles) -> Scores:
 _metric = partial(Metric, best=1.0, worst=0.0, per="image")
 
 METRICS = (
-    _metric(
-        function=jaccard_sparse, statistic=Contingency, aliases=("Jaccard Index (sparse)",)
-    ),
-    _metric(
-        function=jaccard_binary, statistic=Foreground, aliases=("Jaccard Index (binary)",)
-    ),
+    _metric(function=jaccard_sparse, statistic=Contingency, aliases=("Jaccard Index (sparse)",)),
+    _metric(function=jaccard_binary, statistic=Foreground, aliases=("Jaccard Index (binary)",)),
     _metric(
         function=jaccard_binary_sparse,
         statistic=Scribbles,

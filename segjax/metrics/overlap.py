@@ -140,7 +140,8 @@ def false_omission_rate(c: Confusion) -> Scores:
 def accuracy(c: Confusion) -> Scores:
     """Accuracy, share of voxels judged right: (TP + TN) / (TP + FP + FN + TN).
 
-    Near 1 for every small object, found or not: do not lead a report with it.
+    Near 1 for every small object, found or not: do not lead a report with it. Undefined
+    without voxels.
 
     References:
         Müller, D., Soto-Rey, I. & Kramer, F. (2022). Towards a guideline for evaluation
@@ -229,7 +230,7 @@ def nmcc(c: Confusion) -> Scores:
 
 
 def amcc(c: Confusion) -> Scores:
-    """Absolute Matthews correlation coefficient: \\|MCC\\|.
+    """Absolute Matthews correlation coefficient: |MCC|.
 
     Undefined where MCC is.
 
@@ -307,7 +308,7 @@ def prevalence_threshold(c: Confusion) -> Scores:
 
 
 def volumetric_similarity(c: Confusion) -> Scores:
-    """Volumetric similarity: 1 - \\|FP - FN\\| / (2 TP + FP + FN).
+    """Volumetric similarity: 1 - |FP - FN| / (2 TP + FP + FN).
 
     Compares sizes only; the two may not overlap at all. Undefined if neither reference nor
     prediction has the label.
@@ -332,7 +333,7 @@ def volume_difference(c: Confusion) -> Scores:
 
 
 def absolute_volume_difference(c: Confusion, *, voxel_volume: Any = 1.0) -> Scores:
-    """Absolute volume difference: \\|prediction - reference\\|, in the cube of the spacing's unit.
+    """Absolute volume difference: |prediction - reference|, in the cube of the spacing's unit.
 
     In 2-D, the difference of areas. 0 if neither has the label.
 

@@ -7,11 +7,12 @@ moves 8 to 32 times fewer bytes.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, UInt32
+from jaxtyping import Array, Int, Int64, UInt32
 
 
 _PARTS = 8
@@ -60,12 +61,12 @@ def pack(flat: np.ndarray, planes: int, words: int) -> UInt32[np.ndarray, "plane
 
 
 def pack_masks(masks: np.ndarray) -> UInt32[np.ndarray, "case word"]:
-    """Pack boolean masks of one shape, each into its own row of words, on the host."""
+    """Pack boolean masks of one shape, each into an even number of words, on the host."""
     cases, voxels = masks.shape[0], math.prod(masks.shape[1:])
-    if voxels % 32 == 0:  # rows end at word borders: one call for all of them
+    if voxels % 64 == 0:  # rows end at word borders: one call for all of them
         return np.packbits(masks.reshape(-1)).view(np.uint32).reshape(cases, -1)
     rows = np.packbits(masks.reshape(cases, -1), axis=-1)
-    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))).view(np.uint32)
+    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8))).view(np.uint32)
 
 
 def where_code(
@@ -86,6 +87,32 @@ def popcount(words: UInt32[Array, "*batch word"]) -> Int[Array, "*batch"]:
         parts = counts.reshape(*counts.shape[:-1], _PARTS, -1)
         counts = sum((parts[..., i, :] for i in range(1, _PARTS)), parts[..., 0, :])
     return counts.astype(jnp.int32).sum(-1)
+
+
+def count_codes_on_host(
+    reference: UInt32[np.ndarray, "plane word"],
+    prediction: UInt32[np.ndarray, "plane word"],
+    codes: int,
+) -> Int64[np.ndarray, "code 3"]:
+    """How often both, the first and the second map hold each of the codes 1 ... `codes`."""
+    masks = [_masks_on_host(planes, codes) for planes in (reference, prediction)]
+    return np.array(
+        [[popcount_on_host(x) for x in (r & p, r, p)] for r, p in zip(*masks, strict=True)],
+        np.int64,
+    ).reshape(codes, 3)
+
+
+def _masks_on_host(planes: np.ndarray, codes: int) -> list[np.ndarray]:
+    """Packed masks of the codes 1 ... `codes`, the upper planes combined once for all."""
+    masks = [~planes[-1], planes[-1]]
+    for plane in planes[-2::-1]:
+        masks = [half for mask in masks for half in (mask & ~plane, mask & plane)]
+    return masks[1 : codes + 1]
+
+
+def popcount_on_host(words: np.ndarray) -> Any:
+    """Number of set bits in each row, of an even number of words in host memory."""
+    return np.bitwise_count(words.view(np.uint64)).sum(-1, dtype=np.int64)
 
 
 def count(mask: Array) -> Int[Array, ""]:

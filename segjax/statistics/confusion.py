@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Num, UInt32
+from jaxtyping import Array, Bool, Float, Int, Integer, Num, UInt32
 
+from segjax._compiling import counts_on_host
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
 from segjax.case import Case, encode
@@ -90,8 +91,8 @@ def confusion(
 
 def label_confusion(
     *,
-    reference: Int[Array, "..."],
-    prediction: Int[Array, "..."],
+    reference: Integer[Array, "..."],
+    prediction: Integer[Array, "..."],
     labels: Sequence[int],
     valid: Bool[Array, "..."] | None = None,
 ) -> Confusion:
@@ -114,7 +115,8 @@ def label_confusion(
     def one(label: Int[Array, ""]) -> Confusion:
         return confusion(reference=reference == label, prediction=prediction == label, valid=valid)
 
-    return jax.lax.map(one, jnp.asarray(labels, reference.dtype))
+    # Not in the maps' own type, where label 300 of a uint8 map would be 44.
+    return jax.lax.map(one, jnp.asarray(labels, jnp.int32))
 
 
 def soft_confusion(
@@ -133,7 +135,7 @@ def soft_confusion(
         valid: voxels that count, of shape `space`; all by default.
     """
     r, p = reference.astype(probability.dtype), probability
-    weight = jnp.ones(r.shape[:-1] + (1,), r.dtype) if valid is None else valid[..., None]
+    weight = jnp.ones((*r.shape[:-1], 1), r.dtype) if valid is None else valid[..., None]
     total = lambda x: jnp.sum(x * weight, axis=tuple(range(r.ndim - 1)))
     return Confusion(
         tp=total(r * p), fp=total((1 - r) * p), fn=total(r * (1 - p)), tn=total((1 - r) * (1 - p))
@@ -161,9 +163,9 @@ def _check_same_grid(reference: Any, prediction: Any) -> None:
 # Below: from the host. Maps are recoded and packed there, 32 voxels a word, because moving
 # and reducing bytes is what costs; the device counts words.
 
-_SLAB = 2**22  # voxels packed at a time: they stay in cache, and packing overlaps counting
+_SLAB = 2**20  # voxels packed at a time: they stay in cache, and packing overlaps counting
 _FEWEST_WORDS = 2**10
-_MOST_PLANES = 7  # beyond 127 labels one pass of scattered additions is cheaper
+_MOST_PLANES = 7  # beyond 127 labels one histogram is cheaper
 
 
 @jax.jit
@@ -193,8 +195,11 @@ def count_masks(
     _check_same_grid(reference, prediction)
     voxels = reference[0].size if len(reference) else 0
     packed = packing.pack_masks(reference), packing.pack_masks(prediction)
-    counts = _count_masks(*jax.device_put(packed))  # faster than handing NumPy arrays to jit
-    tp, r, p = np.asarray(counts).astype(np.int64)
+    if counts_on_host():
+        r, p = packed
+        tp, r, p = (packing.popcount_on_host(x) for x in (r & p, r, p))
+    else:
+        tp, r, p = np.asarray(_count_masks(*jax.device_put(packed))).astype(np.int64)
     return _from_sizes(tp, r, p, voxels)
 
 
@@ -215,7 +220,8 @@ def count_labels(case: Case) -> Confusion:
     counts = np.zeros((codes, 3), np.int64)
     for part in pending:  # only now wait for the device
         counts += np.asarray(part)[:codes]
-    return _from_sizes(*counts.T, voxels)
+    tp, r, p = counts.T
+    return _from_sizes(tp, r, p, voxels)
 
 
 def count_foreground(case: Case) -> Foreground:
@@ -251,8 +257,14 @@ def _packed_counts(codes: int) -> Any:
     planes = packing.plane_count(codes)
     wanted = np.arange(1, 1 + packing.bucket(codes, smallest=1, steps=4), dtype=np.int32)
 
-    def count(r: np.ndarray, p: np.ndarray) -> Array:
-        words = packing.bucket(-(-r.size // 32), smallest=_FEWEST_WORDS)
+    def count(r: np.ndarray, p: np.ndarray) -> Any:
+        words = -(-r.size // 32)
+        if counts_on_host():
+            words += words % 2  # counted in pairs
+            return packing.count_codes_on_host(
+                packing.pack(r, planes, words), packing.pack(p, planes, words), codes
+            )
+        words = packing.bucket(words, smallest=_FEWEST_WORDS)
         packed = packing.pack(r, planes, words), packing.pack(p, planes, words)
         return _count_codes(*jax.device_put(packed), wanted)
 

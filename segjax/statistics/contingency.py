@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Num
+from jaxtyping import Array, Bool, Int, Integer, Num
 
+from segjax._compiling import counts_on_host
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
 from segjax.case import Case
@@ -51,8 +53,8 @@ class ConfusionMatrix(Contingency):
 
 def contingency(
     *,
-    reference: Int[Array, "..."] | Bool[Array, "..."],
-    prediction: Int[Array, "..."] | Bool[Array, "..."],
+    reference: Integer[Array, "..."] | Bool[Array, "..."],
+    prediction: Integer[Array, "..."] | Bool[Array, "..."],
     num_reference: int,
     num_prediction: int,
     valid: Bool[Array, "..."] | None = None,
@@ -90,6 +92,7 @@ def contingency(
 # constant, so voxels are first gathered into runs of equal pairs; only runs are relabelled
 # and only they travel to the device.
 
+_FEW_CELLS = 2**22  # up to here a table with gaps is quicker than renumbering
 _MOST_CELLS = 2**28  # a table of 1 GiB
 _LONGEST = 2**30  # runs are cut here, so that any of them fits in int32
 
@@ -105,9 +108,13 @@ def count_segments(case: Case) -> Contingency:
     r, p, length = _runs(case)
     if case.wanted is not None and not case.foreground:
         r, p = (np.where(np.isin(x, case.wanted), x, 0) for x in (r, p))
-    rows, r = _relabel(r)
-    columns, p = _relabel(p)
-    return Contingency(_tabulate(r, p, length, rows, columns))
+    rows, columns = (int(x.max(initial=0)) + 1 for x in (r, p))
+    if rows * columns > _FEW_CELLS:
+        rows, r = _relabel(r)
+        columns, p = _relabel(p)
+    counts = _tabulate(r, p, length, rows, columns)
+    there = [np.append(True, counts.any(axis)[1:]) for axis in (1, 0)]
+    return Contingency(counts if all(map(np.all, there)) else counts[np.ix_(*there)])
 
 
 def count_matrix(case: Case) -> ConfusionMatrix:
@@ -130,8 +137,11 @@ def count_matrix(case: Case) -> ConfusionMatrix:
     return ConfusionMatrix(_tabulate(r, p, length, len(labels), len(labels)))
 
 
-def _runs(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Label pair and length of every run of equal pairs, voxels in memory order."""
+def _runs(case: Case) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Label pair and length of every run of equal pairs, voxels in memory order.
+
+    Where runs are hardly longer than a voxel (noise), all voxels, of length 1.
+    """
     r, p = case.reference.reshape(-1), case.prediction.reshape(-1)
     kept = None if case.valid is None else case.valid.reshape(-1)
     if case.ignore is not None:
@@ -139,12 +149,14 @@ def _runs(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     change = (r[1:] != r[:-1]) | (p[1:] != p[:-1])
     if kept is not None:
         change |= kept[1:] != kept[:-1]
+    as_numbers = lambda x: x.view(np.uint8) if x.dtype == np.bool_ else x
+    if np.count_nonzero(change) > r.size // 4:
+        return as_numbers(r), as_numbers(p), 1 if kept is None else kept
     change[_LONGEST - 1 :: _LONGEST] = True
     start = np.concatenate([np.zeros(min(r.size, 1), np.intp), np.flatnonzero(change) + 1])
     length = np.diff(start, append=r.size)
     if kept is not None:
         length = length * kept[start]
-    as_numbers = lambda x: x.view(np.uint8) if x.dtype == np.bool_ else x
     return as_numbers(r)[start], as_numbers(p)[start], length
 
 
@@ -182,6 +194,12 @@ def _tabulate(
             f"{rows} reference and {columns} predicted segments need a table of "
             f"{rows * columns:.1e} cells; score the image in tiles, or merge tiny segments"
         )
+    if counts_on_host():
+        # Sums of whole numbers below 2**53 are exact in float64.
+        total = np.bincount(
+            r.astype(np.intp) * columns + p.astype(np.intp), length, minlength=rows * columns
+        )
+        return total.astype(np.int64).reshape(rows, columns)
     shape = (packing.bucket(rows, smallest=8), packing.bucket(columns, smallest=8))
     total = np.zeros((rows, columns), np.int64)
     for part in _int32_parts(length):
@@ -199,7 +217,7 @@ def _int32_parts(length: np.ndarray) -> list[slice]:
     group = np.cumsum(length) // _LONGEST
     border = np.flatnonzero(np.diff(group)) + 1
     edges = [0, *border.tolist(), length.size]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _padded(x: np.ndarray, size: int) -> Any:

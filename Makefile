@@ -1,0 +1,42 @@
+# Everything a contributor needs; `make` alone lists it. Only Python >= 3.11, git and make are needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint types bench clean
+
+help:
+	@echo "make demo   install segjax, evaluate a real sample, print where the report is"
+	@echo "make test   install the development extras, lint, check types, run the tests"
+	@echo "make bench  time segjax against its peers, interleaved"
+	@echo "make lint   ruff"
+	@echo "make types  pyright"
+
+# Installed anew when the list of dependencies changes.
+$(VENV)/segjax: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/segjax
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+demo: $(VENV)/segjax
+	$(BIN)/segjax demo
+
+test: lint types
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: $(VENV)/dev
+	$(BIN)/python -m experiments.bench
+
+clean:
+	rm -rf $(VENV) segjax-demo

@@ -1,0 +1,1 @@
+"""Experiments: one file, one claim, one command; results are kept in `results/`."""

@@ -1,0 +1,83 @@
+"""What `segjax` offers, for type checkers and editors; see `__init__.py`."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from segjax import (
+    case as case,
+    compat as compat,
+    evaluation as evaluation,
+    folder as folder,
+    io as io,
+    leaderboard as leaderboard,
+    metrics as metrics,
+    ops as ops,
+    report as report,
+    statistics as statistics,
+    table as table,
+)
+from segjax._errors import InputError as InputError
+from segjax._version import __version__ as __version__
+from segjax.evaluation import evaluate as evaluate, evaluate_batch as evaluate_batch
+from segjax.folder import evaluate_folder as evaluate_folder
+from segjax.metrics import METRICS as METRICS, Metric as Metric, get_metric as get_metric
+from segjax.table import Table as Table
+
+class MetricFunction(Protocol):
+    def __call__(
+        self,
+        *,
+        reference: Any,
+        prediction: Any,
+        spacing: Sequence[float] | float | None = None,
+        labels: Sequence[int] | str | None = None,
+        ignore: int | None = None,
+        valid: Any = None,
+        **options: Any,
+    ) -> Any: ...
+
+dice: MetricFunction
+iou: MetricFunction
+sensitivity: MetricFunction
+specificity: MetricFunction
+precision: MetricFunction
+npv: MetricFunction
+fpr: MetricFunction
+fnr: MetricFunction
+fdr: MetricFunction
+false_omission_rate: MetricFunction
+accuracy: MetricFunction
+balanced_accuracy: MetricFunction
+auc_trapezoid: MetricFunction
+f_beta: MetricFunction
+mcc: MetricFunction
+nmcc: MetricFunction
+amcc: MetricFunction
+kappa: MetricFunction
+informedness: MetricFunction
+markedness: MetricFunction
+fowlkes_mallows: MetricFunction
+prevalence_threshold: MetricFunction
+volumetric_similarity: MetricFunction
+volume_difference: MetricFunction
+absolute_volume_difference: MetricFunction
+mean_iou: MetricFunction
+generalized_dice: MetricFunction
+tp: MetricFunction
+fp: MetricFunction
+fn: MetricFunction
+tn: MetricFunction
+variation_of_information: MetricFunction
+vi_split: MetricFunction
+vi_merge: MetricFunction
+adapted_rand_error: MetricFunction
+adapted_rand_precision: MetricFunction
+adapted_rand_recall: MetricFunction
+rand_index: MetricFunction
+adjusted_rand_index: MetricFunction
+mutual_information: MetricFunction
+multiclass_mcc: MetricFunction
+multiclass_kappa: MetricFunction
+jaccard_sparse: MetricFunction
+jaccard_binary: MetricFunction
+jaccard_binary_sparse: MetricFunction

@@ -1,0 +1,92 @@
+"""The page: one HTML file that needs no network, in the order a reader asks questions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from segjax.report._text import escape, plural
+from segjax.report.overlay import Picture
+from segjax.report.sections import provenance
+from segjax.report.sections._content import Content, named
+from segjax.report.sections.cases import cases
+from segjax.report.sections.headline import headline
+from segjax.report.sections.spread import spread
+from segjax.report.theme import SCRIPT, css
+from segjax.table import Table
+
+
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+
+def render(table: Table, summary: Mapping[str, Any], pictures: Mapping[str, Picture]) -> str:
+    """Write the page.
+
+    Args:
+        table: scores of all cases.
+        summary: what `summary.json` holds; what it lacks is left out.
+        pictures: overlays by case; `samples` and `worst_first` say for which cases.
+
+    Returns:
+        HTML that opens without a network; every text from outside is inert.
+    """
+    content = Content(table, summary, pictures)
+    parts = (_header, headline, spread, cases, *_PROVENANCE)
+    body = "".join(part(content) for part in parts)
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(_method(content))}: segmentation quality</title>"
+        f"<style>{css()}</style></head><body><main>{body}</main>"
+        f"<script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+_PROVENANCE = (
+    provenance.glossary,
+    provenance.unpaired,
+    provenance.guideline,
+    provenance.stamp,
+)
+
+
+def _method(content: Content) -> str:
+    return str(content.summary.get("method") or "prediction")
+
+
+def _header(content: Content) -> str:
+    facts = {
+        "Cases": f"{len(content.table):,}",
+        "Labels": _labels(content.table),
+        "Layout": content.summary.get("layout"),
+        "Date": _date(content.summary.get("created")),
+    }
+    items = "".join(
+        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in facts.items()
+        if value
+    )
+    return (
+        '<header><p class="eyebrow">Segmentation quality</p>'
+        f"<h1>{escape(_method(content))}, judged against the reference</h1>"
+        f'<dl class="facts">{items}</dl></header>'
+    )
+
+
+def _labels(table: Table) -> str:
+    if len(table.labels) > 12:
+        return plural(len(table.labels), "label")
+    return ", ".join(named(k.value, k.name) for k in table.labels)
+
+
+def _date(created: Any) -> str:
+    """A day in words; what is no date is printed as it is."""
+    try:
+        day = datetime.fromisoformat(str(created))
+    except ValueError:
+        return str(created or "")
+    zone = f" {day.tzname()}" if day.tzinfo else ""
+    return f"{day.day} {day:%B %Y, %H:%M}{zone}"

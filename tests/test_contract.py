@@ -1,0 +1,230 @@
+"""What holds for every metric there is and will be."""
+
+import inspect
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import segjax
+from segjax import InputError
+from segjax.compat import miseval
+from segjax.metrics import METRICS, Metric, _metric, get_metric
+from segjax.statistics import Confusion, ConfusionMatrix, Contingency, Foreground, Scribbles
+from tests.images import corner_cases, label_maps, masks
+
+
+every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)
+
+
+def function(metric):
+    return getattr(segjax, metric.function.__name__)
+
+
+def pair(metric, rng, shape=(6, 5)):
+    reference, prediction = masks(rng, shape)
+    if metric.statistic is Scribbles:
+        return reference * 1 + (rng.random(shape) < 0.5), prediction
+    return reference, prediction
+
+
+@every_metric
+def test_jit_vmap_and_loop_agree(metric, rng):
+    reference, prediction = pair(metric, rng, (4, 6, 5))
+    score = lambda r, p: function(metric)(reference=r, prediction=p)
+    looped = [float(score(r, p)) for r, p in zip(reference, prediction, strict=True)]
+    batched = jax.jit(jax.vmap(score))(reference, prediction)
+    np.testing.assert_allclose(batched, looped, rtol=1e-5, atol=1e-6)
+
+
+@every_metric
+def test_maps_of_several_labels_score_under_jit_as_on_the_host(metric, rng):
+    reference, prediction = label_maps(rng, (6, 5), labels=(0, 1, 2))
+    score = lambda r, p: function(metric)(reference=r, prediction=p, labels=(1, 2))
+    host = score(reference, prediction)
+    traced = jax.jit(score)(reference, prediction)
+    assert traced.shape == np.shape(host) == ((2,) if metric.per == "label" else ())
+    np.testing.assert_allclose(traced, host, rtol=1e-5, atol=1e-6)
+
+
+@every_metric
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "uint16"])
+def test_masks_of_any_type_score_alike(metric, dtype, rng):
+    reference, prediction = pair(metric, rng)
+    expected = function(metric)(reference=reference, prediction=prediction)
+    if metric.statistic is not Scribbles:
+        reference = reference.astype(dtype)
+    score = function(metric)(reference=reference, prediction=prediction.astype(dtype))
+    np.testing.assert_array_equal(score, expected)
+    assert np.shape(score) == ()
+
+
+@every_metric
+def test_a_perfect_prediction_is_best(metric, rng):
+    reference, _ = pair(metric, rng)
+    prediction = reference == 2 if metric.statistic is Scribbles else reference
+    score = float(function(metric)(reference=reference, prediction=prediction))
+    if metric.best is not None and np.isfinite(metric.best):
+        assert score == pytest.approx(metric.best, abs=1e-12)
+
+
+@every_metric
+@pytest.mark.parametrize(("name", "reference", "prediction"), corner_cases())
+def test_no_score_is_infinite_or_out_of_bounds(metric, name, reference, prediction):
+    if metric.statistic is Scribbles:
+        reference = reference + 1
+    score = float(function(metric)(reference=reference, prediction=prediction))
+    assert not np.isinf(score)
+    if metric.best is not None and not metric.signed and not np.isnan(score):
+        low, high = sorted([metric.best, metric.worst])
+        assert low - 1e-12 <= score <= high + 1e-12
+
+
+@every_metric
+def test_an_empty_prediction_never_beats_half_of_the_object(metric):
+    if metric.best is None or metric.statistic is Contingency:
+        pytest.skip("counts have no direction; partitions do not know what is missing")
+    if metric.name in ("specificity", "precision", "fpr", "fdr"):
+        pytest.skip("does not look at what is missing")
+    reference = np.zeros((6, 5), bool)
+    reference[1:5, 1:4] = True
+    half = reference.copy()
+    half[1:3] = False
+    if metric.statistic is Scribbles:
+        reference = reference + 1
+    found = float(function(metric)(reference=reference, prediction=half))
+    missed = float(function(metric)(reference=reference, prediction=half & False))
+    missed = metric.missed if np.isnan(missed) else missed
+    assert abs(missed - metric.best) >= abs(found - metric.best) - 1e-12
+
+
+@every_metric
+def test_host_scores_are_float64_and_traced_ones_float32(metric, rng):
+    reference, prediction = pair(metric, rng)
+    host = function(metric)(reference=reference, prediction=prediction)
+    traced = jax.jit(lambda r, p: function(metric)(reference=r, prediction=p))(
+        reference, prediction
+    )
+    if metric.unit != "voxel":
+        assert np.asarray(host).dtype == np.float64
+        assert traced.dtype == jnp.float32
+
+
+@every_metric
+def test_leading_axes_are_free(metric, rng):
+    if metric.statistic in (Contingency, ConfusionMatrix):
+        one, wrap = rng.integers(0, 9, (4, 4)), lambda x: metric.statistic(x)
+    else:
+        one = rng.integers(1, 9, (4, 3))
+        wrap = lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
+    stacked = np.stack([one, one + 1])
+    looped = [metric(wrap(x)) for x in stacked]
+    np.testing.assert_allclose(metric(wrap(stacked)), looped, rtol=1e-12)
+
+
+@every_metric
+def test_one_trace_serves_many_cases(metric, rng):
+    traces = []
+
+    @jax.jit
+    def score(r, p):
+        traces.append(1)
+        return function(metric)(reference=r, prediction=p)
+
+    for _ in range(3):
+        score(*pair(metric, rng))
+    assert len(traces) == 1
+
+
+@every_metric
+def test_every_name_finds_its_metric(metric):
+    for name in (metric.name, *metric.aliases):
+        for spelling in (name, name.upper(), name.replace("_", " "), name.replace(" ", "-")):
+            assert get_metric(spelling) is metric
+
+
+@every_metric
+def test_a_printed_name_reads_back(metric):
+    options = {"beta": 2.5, "weights": "linear", "ignore_background": True, "average": "macro"}
+    for key in metric.option_names:
+        value = "simple" if metric.name == "generalized_dice" else options[key]
+        changed = metric.at(**{key: value})
+        assert get_metric(changed.name) == changed
+        assert changed.name != metric.name
+
+
+@every_metric
+def test_docstrings_say_what_is_measured_and_where_it_is_from(metric):
+    text = inspect.getdoc(metric.function)
+    assert text
+    assert metric.title
+    assert not metric.title.endswith(".")
+    if metric.unit != "voxel":
+        assert metric.source, "no References"
+        assert "ndefined" in text or "0 if" in text, "says nothing of empty masks"
+    for alias in metric.aliases:
+        assert alias.strip() == alias
+
+
+def test_two_claims_to_a_name_are_an_error():
+    twin = Metric(
+        function=METRICS[1].function, statistic=Confusion, best=1.0, worst=0.0, aliases=("DSC",)
+    )
+    with pytest.raises(ValueError, match="both called"):
+        _metric.index([METRICS[0], twin])
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("dicee", "did you mean dice"),
+        ("sensitivty", "did you mean sensitivity"),
+        ("zzz", "unknown metric 'zzz'"),
+        ("dice(average", "no closing bracket"),
+        ("dice(average)", "name=value"),
+        ("f_beta(gamma=1)", "has no option 'gamma'; it has beta"),
+    ],
+)
+def test_unknown_names_say_what_is_near(name, says):
+    with pytest.raises(InputError, match=says.replace("(", r"\(")):
+        get_metric(name)
+
+
+# Names that others use; those of boundary, instance and topology metrics are not here yet.
+MONAI = """sensitivity specificity precision|negative predictive value|miss rate|fall out
+false discovery rate|false omission rate|prevalence threshold|threat score|accuracy
+balanced accuracy|f1 score|matthews correlation coefficient|fowlkes mallows index
+informedness|markedness"""
+METRICS_RELOADED = (
+    "dsc iou sensitivity specificity ppv npv accuracy balanced_accuracy fbeta mcc kappa"
+)
+QANET = "dice iou"
+SEGAUGE = "dice iou"
+
+
+def test_names_of_other_tools_are_known():
+    monai = [part for line in MONAI.splitlines() for part in line.split("|")]
+    for name in (
+        *monai[3:],
+        *METRICS_RELOADED.replace("fbeta", "f_beta").split(),
+        *SEGAUGE.split(),
+    ):
+        get_metric(name)
+
+
+def test_every_label_of_miseval_is_known_to_the_catalogue_or_to_compat():
+    elsewhere = {"Hinge", "HingeLoss", "CE", "CrossEntropy"}  # losses of probabilities
+    for label in miseval.metric_dict:
+        if label not in elsewhere:
+            get_metric(label)
+
+
+def test_the_catalogue_is_plain_data():
+    for metric in METRICS:
+        json.dumps(
+            [metric.name, metric.title, metric.best, metric.worst, metric.unit, metric.aliases]
+        )
+        assert metric.statistic in (Confusion, Contingency, ConfusionMatrix, Foreground, Scribbles)
+        assert (metric.best is None) == (metric.worst is None) == (metric.higher_is_better is None)

@@ -1,0 +1,95 @@
+"""Programs that must lower for accelerators, and run sharded over several devices."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import segjax
+from segjax.statistics import confusion, contingency, label_confusion
+
+
+CASES = jax.ShapeDtypeStruct((4, 128, 192), jnp.bool_)
+MAPS = jax.ShapeDtypeStruct((4, 128, 192), jnp.int32)
+
+BATCHED = {
+    "confusion": (jax.vmap(lambda r, p: confusion(reference=r, prediction=p)), CASES),
+    "label_confusion": (
+        jax.vmap(lambda r, p: label_confusion(reference=r, prediction=p, labels=(1, 2, 3))),
+        MAPS,
+    ),
+    "contingency": (
+        jax.vmap(
+            lambda r, p: contingency(reference=r, prediction=p, num_reference=50, num_prediction=60)
+        ),
+        MAPS,
+    ),
+    "dice": (jax.vmap(lambda r, p: segjax.dice(reference=r, prediction=p)), CASES),
+    "vi": (jax.vmap(lambda r, p: segjax.vi(reference=r, prediction=p, labels=range(1, 9))), MAPS),
+}
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("name", BATCHED)
+def test_batches_lower_for_accelerators(name, platform):
+    function, shape = BATCHED[name]
+    leaves = lambda r, p: jax.tree.leaves(function(r, p))  # export knows no classes of ours
+    exported = jax.export.export(jax.jit(leaves), platforms=[platform])(shape, shape)
+    assert exported.platforms == (platform,)
+    assert "custom_call" not in exported.mlir_module() or name == "vi"
+
+
+def test_packed_counting_lowers_for_accelerators():
+    module = sys.modules["segjax.statistics.confusion"]
+    words = jax.ShapeDtypeStruct((3, 1024), jnp.uint32)
+    codes = jax.ShapeDtypeStruct((7,), jnp.int32)
+    for platform in ("cuda", "tpu"):
+        jax.export.export(module._count_codes, platforms=[platform])(words, words, codes)
+
+
+EIGHT_DEVICES = """
+    import jax, jax.numpy as jnp, numpy as np, segjax
+    from jax.sharding import AxisType
+    from segjax.statistics import confusion, contingency
+
+    assert jax.device_count() == 8
+    rng = np.random.default_rng(0)
+    masks = [rng.random((16, 40, 33)) < 0.4 for _ in range(2)]
+    maps = [rng.integers(0, 4, (16, 40, 33)) for _ in range(2)]
+    score = lambda r, p: segjax.dice(reference=r, prediction=p)
+    table = lambda r, p: contingency(
+        reference=r, prediction=p, num_reference=4, num_prediction=4
+    ).counts
+    for function, arrays in ((score, masks), (table, maps)):
+        pairs = zip(*map(jnp.asarray, arrays))
+        expected = np.stack([np.asarray(function(*pair)) for pair in pairs])
+        for kind in (AxisType.Auto, AxisType.Explicit):
+            mesh = jax.make_mesh((8,), ("case",), axis_types=(kind,))
+            sharding = jax.NamedSharding(mesh, jax.P("case"))
+            sharded = [jax.device_put(x, sharding) for x in arrays]
+            with jax.set_mesh(mesh):
+                got = jax.jit(jax.vmap(function))(*sharded)
+            assert got.sharding.spec[0] == "case", got.sharding
+            np.testing.assert_allclose(np.asarray(got), expected, rtol=1e-6)
+        mesh = jax.make_mesh((8,), ("case",), axis_types=(AxisType.Auto,))
+        mapped = jax.shard_map(
+            jax.vmap(function), mesh=mesh, in_specs=jax.P("case"), out_specs=jax.P("case"),
+            check_vma=False,
+        )
+        np.testing.assert_allclose(np.asarray(jax.jit(mapped)(*arrays)), expected, rtol=1e-6)
+    print("agreed")
+"""
+
+
+def test_batches_sharded_over_eight_devices_score_alike():
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(EIGHT_DEVICES)],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "agreed\n", done.stderr

@@ -1,0 +1,81 @@
+"""Experiments run, and their results can be taken elsewhere."""
+
+import ast
+import dataclasses
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from experiments import _record
+
+
+FOLDER = Path(_record.__file__).parent
+NAMES = sorted(p.stem for p in FOLDER.glob("*.py") if not p.stem.startswith("_"))
+every_experiment = pytest.mark.parametrize("name", NAMES)
+
+
+@every_experiment
+def test_docstring_has_the_question_and_the_command(name):
+    text = importlib.import_module(f"experiments.{name}").__doc__ or ""
+    assert "?" in text
+    assert f"python -m experiments.{name}" in text
+
+
+@every_experiment
+def test_config_is_frozen_and_documented(name):
+    module = importlib.import_module(f"experiments.{name}")
+    assert module.Config.__doc__
+    assert isinstance(module.SMOKE, module.Config)
+    field = dataclasses.fields(module.Config)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(module.SMOKE, field, None)
+
+
+@every_experiment
+def test_command_line_has_every_option(name):
+    kind = importlib.import_module(f"experiments.{name}").Config
+    assert _record.options(kind, []) == kind()
+    assert _record.options(kind, ["--seed", "7"]) == dataclasses.replace(kind(), seed=7)
+
+
+@every_experiment
+def test_no_experiment_imports_another(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    taken = {a.name for n in imports if n.module == "experiments" for a in n.names}
+    assert taken <= {"_record"}
+
+
+@every_experiment
+def test_smoke_run_gives_rows_that_can_be_stored(name, tmp_path, monkeypatch):
+    module = importlib.import_module(f"experiments.{name}")
+    monkeypatch.setattr(_record, "RESULTS", tmp_path)
+    rows = module.run(module.SMOKE)
+    assert rows
+    assert all(isinstance(row, dict) for row in rows)
+    stored = json.loads(_record.save(name, module.SMOKE, rows, 1.0).read_text())
+    assert len(stored["rows"]) == len(rows)
+    assert {"date", "device", "processor", "versions", "seconds"} <= set(stored["provenance"])
+
+
+def test_bench_sets_every_task_against_a_peer_that_is_always_there():
+    from experiments import bench
+
+    config = dataclasses.replace(bench.SMOKE, tasks=("masks", "classes", "segments"))
+    rows = [row for row in bench.run(config) if not row.get("absent")]
+    for task in {row["task"] for row in rows}:
+        assert any(row["peer"].startswith("numpy") for row in rows if row["task"] == task)
+    assert all(row["ratio"] > 0 for row in rows)
+
+
+def test_table_leaves_cells_empty_that_a_row_does_not_have():
+    text = _record.show([{"a": 1.25, "b": True}, {"a": 2}], ("a", "b"))
+    assert [line.split() for line in text.splitlines()] == [["a", "b"], ["1.25", "yes"], ["2"]]
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "results").glob("*.json")), ids=lambda p: p.stem)
+def test_results_name_no_path_of_a_machine(path):
+    assert not re.search(r'"(/|[A-Za-z]:\\\\)', path.read_text())
