@@ -113,7 +113,7 @@ def count_segments(case: Case) -> Contingency:
         rows, r = _relabel(r)
         columns, p = _relabel(p)
     counts = _tabulate(r, p, length, rows, columns)
-    there = [np.append(True, counts.any(axis)[1:]) for axis in (1, 0)]
+    there = [np.append(True, counts[1:].any(1)), np.append(True, counts[:, 1:].any(0))]
     return Contingency(counts if all(map(np.all, there)) else counts[np.ix_(*there)])
 
 
@@ -186,20 +186,19 @@ def _add_runs(
     return table.at[row * shape[1] + column].add(length, mode="drop").reshape(shape)
 
 
-def _tabulate(
-    r: np.ndarray, p: np.ndarray, length: np.ndarray, rows: int, columns: int
-) -> np.ndarray:
+def _tabulate(r: np.ndarray, p: np.ndarray, length: Any, rows: int, columns: int) -> np.ndarray:
     if rows * columns > _MOST_CELLS:
         raise InputError(
             f"{rows} reference and {columns} predicted segments need a table of "
             f"{rows * columns:.1e} cells; score the image in tiles, or merge tiny segments"
         )
     if counts_on_host():
-        # Sums of whole numbers below 2**53 are exact in float64.
-        total = np.bincount(
-            r.astype(np.intp) * columns + p.astype(np.intp), length, minlength=rows * columns
-        )
-        return total.astype(np.int64).reshape(rows, columns)
+        cell = r.astype(np.intp) * columns + p.astype(np.intp)
+        # As float64 weights, in which sums of whole numbers below 2**53 are exact.
+        weights = None if np.ndim(length) == 0 else length
+        total = np.bincount(cell, weights, minlength=rows * columns)
+        return total.astype(np.int64, copy=False).reshape(rows, columns)
+    length = np.broadcast_to(length, r.shape)
     shape = (packing.bucket(rows, smallest=8), packing.bucket(columns, smallest=8))
     total = np.zeros((rows, columns), np.int64)
     for part in _int32_parts(length):
