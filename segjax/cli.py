@@ -342,6 +342,13 @@ def _judge(gates: Sequence[tuple[str, str, float]], summary: Mapping[str, Any]) 
             got = "no value" if value is None else f"{value:.6g} {sign} {bound:g}"
             click.echo(f"segjax: gate failed: {statistic} {metric.name}: {got}", err=True)
             status = GATE_FAILED
+    if gates and (missing := summary["unpaired"]["reference"]):
+        click.echo(
+            f"segjax: gate failed: {len(missing)} references have no prediction, "
+            f"{_shown(missing[0])} the first",
+            err=True,
+        )
+        status = GATE_FAILED
     return status
 
 

@@ -123,6 +123,9 @@ class Table:
         if missing == "worst" and metric.missed is not None:
             scores = np.where(missed, metric.missed, scores)
         kept = np.where(missed, 0.0, scores)  # an omitted miss is not thereby undefined
+        if undefined == "fail" and np.isnan(kept).any():
+            case = self.cases[int(np.argmax(np.isnan(kept)))]
+            raise InputError(f"{case}: {metric.name} is undefined (0/0), and undefined is 'fail'")
         return np.where(missed, scores, resolve_undefined(kept, metric, undefined))
 
     def mean_over_labels(self, metric: str, **policy: str) -> np.ndarray:
@@ -160,11 +163,12 @@ class Table:
     def to_csv(self) -> str:
         """Tidy text, one line per case, label and metric; NaN is written `nan`."""
         out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
+        # Every line break inside a name is quoted only if it is part of the terminator.
+        writer = csv.writer(out, lineterminator="\r\n")
         writer.writerow(Row._fields)
         for row in self.rows():
             writer.writerow(row._replace(score=repr(row.score)))  # type: ignore[arg-type]
-        return out.getvalue()
+        return out.getvalue().replace("\r\n", "\n")
 
     def to_json(self) -> str:
         """The rows as a JSON list; a score that is no number is null."""

@@ -217,9 +217,9 @@ BAD_FILES = {
     cut_tiff: ("is cut", "copy or export it again"),
     text_as_png: ("is damaged or no PNG|cannot be read", "export it again"),
     nothing: ("is empty", "copy it again"),
-    bomb_tif: ("promises 10000000000 voxels", "crop it, or raise max_voxels"),
-    bomb_png: ("promises 10000000000 voxels", "crop it, or raise max_voxels"),
-    bomb_npy: ("promises 10000000000 voxels", "crop it, or raise max_voxels"),
+    bomb_tif: ("promises 10000000000 voxels", "crop it, or allow more"),
+    bomb_png: ("promises 10000000000 voxels", "crop it, or allow more"),
+    bomb_npy: ("promises 10000000000 voxels", "crop it, or allow more"),
 }
 
 
@@ -488,7 +488,7 @@ def test_interrupt_without_an_output_says_that_nothing_was_kept(segjax, pairs, t
         raise KeyboardInterrupt
 
     with patch.context() as context:
-        context.setattr(folder, "_score", interrupt)
+        context.setattr(folder.scoring, "_score", interrupt)
         result = segjax("evaluate", tmp_path / "r", tmp_path / "p")
     refused(result, "stopped after 0 of 4 cases; pass --output to keep them")
     with patch.context() as context:

@@ -62,7 +62,7 @@ def check_size(path: Path, shape: Sequence[int], max_voxels: int) -> None:
         raise problem(
             path,
             f"its header promises {count} voxels, more than the limit of {max_voxels}",
-            "crop it, or raise max_voxels if the file is what you expect",
+            "crop it, or allow more (--max-voxels) if the file is what you expect",
         )
 
 

@@ -1,0 +1,160 @@
+"""From two folders of masks to a table, a summary and a page."""
+
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from segjax import io
+from segjax._compiling import counting_compilations, keep_compiled
+from segjax._errors import InputError
+from segjax._version import __version__
+from segjax.folder.plan import OBJECT_METRICS as OBJECT_METRICS, Options as Options
+from segjax.folder.scoring import Progress, open_journal, score_all
+from segjax.folder.tabulating import tabulate
+from segjax.folder.writing import images_in, pictures_of, write
+from segjax.leaderboard.summary import summarise
+from segjax.metrics import get_metric
+from segjax.table import Table, jsonable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `run` returns.
+
+    Attributes:
+        table: every score.
+        summary: the content of `summary.json`.
+        files: what was written, by kind: "scores", "summary", "report".
+        reused: cases taken from an earlier run.
+    """
+
+    table: Table
+    summary: dict[str, Any]
+    files: dict[str, Path]
+    reused: int
+
+
+def evaluate_folder(
+    reference: str | Path,
+    prediction: str | Path,
+    *,
+    metrics: Iterable[str] | None = None,
+    output: str | Path | None = None,
+    resume: bool = False,
+    images: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Table:
+    """Score a folder of predictions against a folder of references, or two files.
+
+    Args:
+        reference: label maps taken as the standard; flat, nnU-Net or Cell Tracking
+            Challenge layout.
+        prediction: label maps to be judged, paired by name.
+        metrics: names or aliases; None for a choice that suits what the folders hold.
+        output: folder for `scores.csv`, `summary.json`, `report.html` and the journal
+            `cases.jsonl`.
+        resume: take from the journal in `output` what is there already.
+        images: folder of the images that were segmented, to lay the pictures over.
+        progress: called with (cases done, cases, name) after each case.
+        **options: see `Options`.
+
+    Returns:
+        One score per case, label and metric.
+
+    Raises:
+        InputError: if anything cannot be scored; the message names the file. What was
+            scored before stays in the journal.
+    """
+    names = None if metrics is None else tuple(metrics)
+    chosen = Options(metrics=names, **options)
+    return run(
+        reference,
+        prediction,
+        chosen,
+        output=output,
+        resume=resume,
+        images=images,
+        progress=progress,
+    ).table
+
+
+def run(
+    reference: str | Path,
+    prediction: str | Path,
+    options: Options,
+    *,
+    output: str | Path | None = None,
+    resume: bool = False,
+    images: str | Path | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+) -> Report:
+    """Do what `evaluate_folder` says, and return all that it found."""
+    start = time.perf_counter()
+    for name in (*(options.metrics or ()), *options.also):
+        get_metric(name)  # before anything is read
+    if resume and output is None:
+        raise InputError("there is nothing to resume without an output folder; pass --output")
+    beneath = {} if images is None else images_in(Path(images))
+    keep_compiled()
+    pairing = io.pair(Path(reference), Path(prediction))
+    journal = None if output is None else open_journal(Path(output), resume)
+    with counting_compilations() as compilations:
+        try:
+            plan, entries, reused = score_all(pairing, options, journal, progress)
+        finally:
+            if journal is not None:
+                journal.close()
+        table = tabulate(plan, entries)
+        summary = {
+            "segjax": __version__,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command,
+            "method": Path(prediction).name,
+            "layout": pairing.layout,
+            "cases": len(table),
+            "options": plan.as_options(),
+            "labels": [k._asdict() for k in table.labels],
+            "versions": _versions(),
+            "unpaired": {
+                "reference": list(pairing.only_reference),
+                "prediction": list(pairing.only_prediction),
+            },
+            "notes": plan.notes,
+            "inputs": [
+                {k: e[k] for k in ("case", "reference", "prediction", "shape", "spacing", "unit")}
+                for e in entries
+            ],
+            "scores": summarise(
+                table,
+                undefined=options.undefined,
+                missing=options.missing,
+                replicates=options.replicates,
+                seed=options.seed,
+            ),
+        }
+    summary["compilations"] = compilations
+    summary["seconds"] = round(time.perf_counter() - start, 3)
+    summary = jsonable(summary)
+    files: dict[str, Path] = {}
+    if output is not None:
+        pictures = pictures_of(table, pairing, plan, beneath)
+        files = write(Path(output), table, summary, pictures)
+    return Report(table=table, summary=summary, files=files, reused=reused)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "device": jax.devices()[0].device_kind,
+    }

@@ -1,0 +1,119 @@
+"""What to score, and how: the options of a run, and what the files add to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from segjax import io
+from segjax._version import __version__
+from segjax.case import Labels
+from segjax.evaluation import DEFAULT_METRICS
+from segjax.metrics import Metric, get_metric
+
+
+# For maps of objects, whose labels are only numbers.
+OBJECT_METRICS = (
+    "dice",
+    "iou",
+    "jaccard_sparse",
+    "adapted_rand_error(ignore_background=True)",
+    "vi_split",
+    "vi_merge",
+)
+MANY_LABELS = 32  # more labels than this in one image are objects, not classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What decides the scores; a run is resumed only with the same ones.
+
+    Attributes:
+        metrics: names; None for a choice that suits what the folders hold.
+        also: names of metrics to score beside those.
+        labels: labels to score; "foreground" for all that is not background together;
+            None for those that occur, unless the images hold objects.
+        label_names: what the labels are called; a label that is not listed is an error.
+        spacing: voxel size along each array axis, in place of what the files say.
+        ignore: label of the references whose voxels are not counted.
+        undefined: policy for 0/0; see `Table.resolved`.
+        missing: policy for empty predictions; see `Table.resolved`.
+        replicates: of the bootstrap.
+        seed: of the bootstrap.
+        allow_spacing_mismatch: score files whose headers disagree about the grid.
+        max_voxels: refuse larger files.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
+    labels: Labels = None
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    spacing: Sequence[float] | float | None = None
+    ignore: int | None = None
+    undefined: str = "omit"
+    missing: str = "worst"
+    replicates: int = 100_000
+    seed: int = 0
+    allow_spacing_mismatch: bool = False
+    max_voxels: int = io.MAX_VOXELS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Options, with what depends on the files filled in."""
+
+    options: Options
+    metrics: tuple[Metric, ...]
+    labels: Labels
+    ignore: int | None
+    names: Mapping[int, str]
+    notes: list[str]
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        o = self.options
+        labels = self.labels
+        return {
+            "segjax": __version__,
+            "metrics": [m.name for m in self.metrics],
+            "labels": labels if labels is None or isinstance(labels, str) else list(labels),
+            "spacing": None if o.spacing is None else np.atleast_1d(o.spacing).tolist(),
+            "ignore": self.ignore,
+        }
+
+    def as_options(self) -> dict[str, Any]:
+        """All that decides scores and summaries, for the record."""
+        o = self.options
+        return self.fingerprint | {
+            "undefined": o.undefined,
+            "missing": o.missing,
+            "replicates": o.replicates,
+            "seed": o.seed,
+        }
+
+    @property
+    def policy(self) -> dict[str, str]:
+        return {"undefined": self.options.undefined, "missing": self.options.missing}
+
+
+def make_plan(pairing: io.Pairing, options: Options, name: str, first: np.ndarray) -> Plan:
+    """Fill in what the first reference, of case `name`, decides."""
+    notes: list[str] = []
+    ignore = options.ignore if options.ignore is not None else pairing.ignore
+    names = dict(options.label_names) or dict(pairing.label_names)
+    names = {k: v for k, v in names.items() if k not in (0, ignore)}
+    labels = options.labels
+    if labels is None and names:
+        labels = tuple(sorted(names))
+    count = int(np.count_nonzero(np.unique(first)))
+    objects = labels is None and (pairing.layout == "ctc" or count > MANY_LABELS)
+    if objects:
+        labels = "foreground"
+        notes.append(
+            f"{name} has {count} labels, taken as objects: overlap is that of the "
+            "foreground; pass --labels to score labels one by one"
+        )
+    metrics = options.metrics or (OBJECT_METRICS if objects else DEFAULT_METRICS)
+    chosen = tuple(dict.fromkeys(get_metric(name) for name in (*metrics, *options.also)))
+    return Plan(options, chosen, labels, ignore, names, notes)

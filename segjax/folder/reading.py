@@ -1,0 +1,122 @@
+"""Read pairs of files ahead of the scoring, and check that they belong together."""
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from segjax import io
+from segjax._errors import InputError
+from segjax.folder.plan import Options
+
+
+_AHEAD = 4  # pairs read while others are scored
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A pair of files in memory."""
+
+    pair: io.Pair
+    reference: io.Volume
+    prediction: io.Volume
+    hashes: tuple[str, str]
+
+
+def load(pair: io.Pair, options: Options) -> Loaded:
+    """Read both files of a pair.
+
+    Raises:
+        InputError: if one cannot be read, or they lie on different grids.
+    """
+    r = io.read_labels(pair.reference, max_voxels=options.max_voxels)
+    p = io.read_labels(pair.prediction, max_voxels=options.max_voxels)
+    if pair.slice is not None:
+        p = _plane(pair, p)
+        r = io.Volume(r.array, p.spacing if r.spacing is None else r.spacing, r.unit)
+    _check_grids(pair, r, p, options)
+    return Loaded(pair, r, p, (sha256(pair.reference), sha256(pair.prediction)))
+
+
+def _plane(pair: io.Pair, volume: io.Volume) -> io.Volume:
+    z = pair.slice or 0
+    if volume.array.ndim < 3 or z >= volume.array.shape[0]:
+        raise InputError(
+            f"{pair.prediction}: has no plane {z}, which {pair.reference.name} annotates; "
+            "check that frames and planes are numbered alike"
+        )
+    spacing = None if volume.spacing is None else volume.spacing[1:]
+    return io.Volume(volume.array[z], spacing, volume.unit)
+
+
+def _check_grids(pair: io.Pair, r: io.Volume, p: io.Volume, options: Options) -> None:
+    if r.array.shape != p.array.shape:
+        raise InputError(
+            f"{pair.prediction}: has shape {p.array.shape}, its reference {pair.reference} has "
+            f"{r.array.shape}; resample the prediction to the grid of the reference"
+        )
+    if options.allow_spacing_mismatch or options.spacing is not None:
+        return
+    if difference := io.grid_difference(r, p):
+        raise InputError(
+            f"{pair.prediction}: lies on another grid than {pair.reference} ({difference}); "
+            "resample it, or pass --allow-spacing-mismatch if only the header is wrong"
+        )
+
+
+def read_ahead(pairs: Sequence[io.Pair], read: Callable[[io.Pair], T]) -> Iterator[T]:
+    """Read pairs in the background, in order, a few ahead of the scoring."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        waiting = iter(pairs)
+        queue = [pool.submit(read, pair) for pair in islice(waiting, _AHEAD)]
+        try:
+            while queue:
+                loaded = queue.pop(0).result()
+                queue.extend(pool.submit(read, pair) for pair in islice(waiting, 1))
+                yield loaded
+        finally:
+            for future in queue:
+                future.cancel()
+
+
+@contextmanager
+def floats_noted() -> Iterator[list[str]]:
+    """Gather what is said of labels stored as floats into one note; show other warnings after.
+
+    Around the threads that read and not in them: the settings of warnings are the process's.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("always", ".*: labels stored as float")
+        yield notes
+    floats = sorted(str(w.message) for w in said if "labels stored as" in str(w.message))
+    if floats:
+        more = f" (and {len(floats) - 1} more files)" if len(floats) > 1 else ""
+        notes.append(floats[0] + more)
+    for w in said:
+        if "labels stored as" not in str(w.message):
+            warnings.showwarning(w.message, w.category, w.filename, w.lineno)
+
+
+def sha256(path: Path) -> str:
+    """Of a file; of a folder (Zarr), of the names and digests of its files.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        if path.is_file():
+            with path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        parts = sorted(f for f in path.rglob("*") if f.is_file())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
+    listing = "".join(f"{part.relative_to(path).as_posix()} {sha256(part)}\n" for part in parts)
+    return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
