@@ -139,10 +139,8 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--allow-spacing-mismatch", is_flag=True, help="Score files whose headers disagree.")
 @click.option("--max-voxels", type=click.IntRange(min=1), help="Refuse larger files.")
-@click.option(
-    "--replicates", type=click.IntRange(min=1), default=100_000, show_default=True, hidden=True
-)
-@click.option("--seed", type=int, default=0, show_default=True, hidden=True)
+@click.option("--replicates", type=click.IntRange(min=1), help="Resamples of the bootstrap.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
 def evaluate(
@@ -160,9 +158,10 @@ def evaluate(
     resume: bool,
     images: Path | None,
     max_voxels: int | None,
+    replicates: int | None,
     **rest: Any,
 ) -> int:
-    r"""Score predictions against references: two folders, or two files.
+    """Score predictions against references: two folders, or two files.
 
     Cases are paired by name; Cell Tracking Challenge folders (01_GT 01_RES) and nnU-Net
     folders are recognised.
@@ -171,9 +170,9 @@ def evaluate(
     segjax evaluate labels/ predictions/ -o out/
     segjax evaluate 01_GT 01_RES
     segjax evaluate a.nii.gz b.nii.gz -m dice,iou --labels 1,2
-    """
-    if max_voxels is not None:
-        rest["max_voxels"] = max_voxels
+    """  # noqa: D301
+    sizes = {"max_voxels": max_voxels, "replicates": replicates}
+    rest |= {name: size for name, size in sizes.items() if size is not None}
     gates = [_gate(text) for text in fail_under]
     wanted_labels = _labels(labels)
     wanted_spacing = _numbers(spacing, "--spacing")

@@ -10,6 +10,7 @@ from segjax import io
 from segjax._version import __version__
 from segjax.case import Labels
 from segjax.evaluation import DEFAULT_METRICS
+from segjax.leaderboard.intervals import REPLICATES
 from segjax.metrics import Metric, get_metric
 
 
@@ -53,7 +54,7 @@ class Options:
     ignore: int | None = None
     undefined: str = "omit"
     missing: str = "worst"
-    replicates: int = 100_000
+    replicates: int = REPLICATES
     seed: int = 0
     allow_spacing_mismatch: bool = False
     max_voxels: int = io.MAX_VOXELS

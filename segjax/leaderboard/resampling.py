@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from segjax._errors import InputError
+from segjax._numerics import AnyArray
 from segjax.ops import packing
 
 
@@ -47,9 +48,7 @@ def bootstrap_means(
     chunk = max(1, min(_DRAWS // size, replicates))
     chunks = -(-replicates // chunk)
     with jax.threefry_partitionable(False):  # half the work; nothing is drawn across devices
-        sums = _resampled_sums(
-            key, jnp.asarray(padded), jnp.uint32(cases), chunk=chunk, chunks=chunks
-        )
+        sums = _resampled_sums(key, padded, np.uint32(cases), chunk=chunk, chunks=chunks)
     total, count = np.asarray(sums, float)[:replicates, :, :columns].swapaxes(0, 1)
     with np.errstate(invalid="ignore"):
         return centre + scale * np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -58,8 +57,8 @@ def bootstrap_means(
 @partial(jax.jit, static_argnames=("chunk", "chunks"))
 def _resampled_sums(
     key: PRNGKeyArray,
-    scores: Float[Array, "case 2 column"],
-    cases: UInt32[Array, ""],
+    scores: Float[AnyArray, "case 2 column"],
+    cases: UInt32[AnyArray, ""],
     *,
     chunk: int,
     chunks: int,
@@ -82,7 +81,7 @@ def _resampled_sums(
     return sums.reshape(-1, *scores.shape[1:])
 
 
-def _scaled(bits: UInt32[Array, "..."], n: UInt32[Array, ""]) -> UInt32[Array, "..."]:
+def _scaled(bits: UInt32[Array, "..."], n: UInt32[AnyArray, ""]) -> UInt32[Array, "..."]:
     """floor(bits x n / 2**32): uniform on 0 ... n - 1, in 32-bit arithmetic."""
     high, low = bits >> 16, bits & 0xFFFF
     n_high, n_low = n >> 16, n & 0xFFFF

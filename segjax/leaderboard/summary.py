@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from segjax.leaderboard.intervals import percentile_intervals
+from segjax.leaderboard.intervals import REPLICATES, percentile_intervals
 from segjax.metrics import get_metric
 from segjax.table import Column, Table
 
@@ -19,7 +19,7 @@ def summarise(
     undefined: str = "omit",
     missing: str = "worst",
     level: float = 0.95,
-    replicates: int = 100_000,
+    replicates: int = REPLICATES,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Summarise every column over the cases.

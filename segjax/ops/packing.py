@@ -52,7 +52,7 @@ def pack(flat: np.ndarray, planes: int, words: int) -> UInt32[np.ndarray, "plane
     """
     packed = np.zeros((planes, words * 4), np.uint8)
     for j in range(planes):
-        bits = flat if flat.dtype == np.bool_ else (flat & flat.dtype.type(1 << j))
+        bits = flat if planes == 1 else flat & flat.dtype.type(1 << j)  # packbits takes any 0/not 0
         if bits.dtype.itemsize > 1:
             bits = bits != 0
         row = np.packbits(bits)
