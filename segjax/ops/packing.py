@@ -103,10 +103,12 @@ def count_codes_on_host(
 
 
 def _masks_on_host(planes: np.ndarray, codes: int) -> list[np.ndarray]:
-    """Packed masks of the codes 1 ... `codes`, the upper planes combined once for all."""
+    """Packed masks of the codes 1 ... `codes`: a tree whose branches share the upper planes."""
     masks = [~planes[-1], planes[-1]]
-    for plane in planes[-2::-1]:
-        masks = [half for mask in masks for half in (mask & ~plane, mask & plane)]
+    for j in range(len(planes) - 2, -1, -1):
+        zero, one = ~planes[j], planes[j]
+        masks = [half for mask in masks for half in (mask & zero, mask & one)]
+        masks = masks[: (codes >> j) + 1]
     return masks[1 : codes + 1]
 
 
