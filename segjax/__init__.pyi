@@ -81,3 +81,10 @@ multiclass_kappa: MetricFunction
 jaccard_sparse: MetricFunction
 jaccard_binary: MetricFunction
 jaccard_binary_sparse: MetricFunction
+hausdorff: MetricFunction
+assd: MetricFunction
+masd: MetricFunction
+asd: MetricFunction
+mhd: MetricFunction
+nemhd: MetricFunction
+nsd: MetricFunction

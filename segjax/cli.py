@@ -125,8 +125,8 @@ def command() -> None:
 )
 @click.option(
     "--missing",
-    type=click.Choice(["worst", "omit", "fail"]),
-    default="worst",
+    type=click.Choice(["diagonal", "worst", "omit", "fail"]),
+    default="diagonal",
     show_default=True,
     help="What a score of 0/0 counts as, where nothing was predicted and something is there.",
 )
@@ -376,7 +376,7 @@ def _print(report: Any) -> None:
             cells += [between, _digits(entry["median"]), _digits(entry["sd"]), str(entry["n"])]
         cells += [str(entry["n_undefined"]), str(entry["n_missed"]), _digits(entry["pooled"])]
         label = [escape(_shown(entry["name"]))] if several else []
-        table.add_row(escape(entry["metric"]), *label, *cells)
+        table.add_row(escape(_with_unit(entry["metric"], summary["unit"])), *label, *cells)
     for note in summary["notes"]:
         click.echo(f"note: {_shown(note)}", err=True)
     for side in ("reference", "prediction"):
@@ -397,6 +397,13 @@ def _print_unpaired(side: str, names: Sequence[str]) -> None:
     other = "prediction" if side == "reference" else "reference"
     shown = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
     click.echo(f"{len(names)} {side}s without a {other}, not scored: {_shown(shown)}", err=True)
+
+
+def _with_unit(name: str, unit: str) -> str:
+    from segjax.metrics import get_metric
+
+    known = {"length": unit, "volume": f"{unit}^n", "bit": "bit", "voxel": "voxels"}
+    return f"{name} [{known[kind]}]" if (kind := get_metric(name).unit) else name
 
 
 def _digits(value: float | None) -> str:

@@ -19,13 +19,15 @@ from segjax.statistics import (
     Confusion,
     Foreground,
     Scribbles,
+    SurfaceDistances,
     confusion,
     contingency,
     count_masks,
     label_confusion,
     soft_confusion,
+    surface_distances,
 )
-from segjax.table import Label, Table, check_undefined, make_table, resolve_undefined
+from segjax.table import Label, Table, check_undefined, diagonal, make_table, resolve_undefined
 
 
 # What MISeval's guideline asks for: Dice first, IoU, sensitivity and specificity beside it.
@@ -115,11 +117,12 @@ def measure(case: Case, metrics: Iterable[Metric]) -> tuple[Case, dict[type, Any
     Returns:
         The case with the labels that its `Confusion` counts, and the statistics by type.
     """
+    wanted = list(metrics)
     known: dict[type, Any] = {}
-    for kind in dict.fromkeys(m.statistic for m in metrics):  # a set would reorder
-        if kind is Confusion:
-            case, known[kind] = count_present(case)
-        else:
+    if any(m.statistic is Confusion or m.per == "label" for m in wanted):
+        case, known[Confusion] = count_present(case)
+    for kind in dict.fromkeys(m.statistic for m in wanted):  # a set would reorder
+        if kind not in known:
             known[kind] = STATISTICS[kind](case)
     return case, known
 
@@ -205,8 +208,9 @@ def evaluate_batch(
         labels=[Label(k, str(k)) for k in whole.labels],
         metrics=wanted,
         counts=_count_stack(whole),
-        whole={name: np.asarray(values, float) for name, values in scores.items()},
+        others={name: np.asarray(values, float) for name, values in scores.items()},
         voxel_volumes=np.full(len(r), whole.voxel_volume),
+        diagonals=np.full(len(r), diagonal(whole.reference.shape[1:], whole.spacing[1:])),
     )
 
 
@@ -303,16 +307,32 @@ def _trace(
         kept = r != ignore
         valid = kept if valid is None else kept & valid
     kinds = dict.fromkeys(m.statistic for m in metrics)
-    known = {kind: _traced_statistic(kind, r, p, labels, wanted, valid) for kind in kinds}
-    volume = math.prod(check_spacing(spacing, r.ndim))
+    lengths = check_spacing(spacing, r.ndim)
+    known = {kind: _traced_statistic(kind, r, p, labels, wanted, valid, lengths) for kind in kinds}
+    volume = math.prod(lengths)
     scores = {m.name: m(known[m.statistic], voxel_volume=volume) for m in metrics}
     if wanted is not None:
         return scores
     return {m.name: scores[m.name][0] if m.per == "label" else scores[m.name] for m in metrics}
 
 
+def _traced_surfaces(r: Any, p: Any, spacing: tuple[float, ...], valid: Any) -> Any:
+    if valid is not None:
+        raise InputError(
+            "surfaces cannot leave out voxels while tracing; drop ignore= or valid=, or score "
+            "NumPy arrays"
+        )
+    return surface_distances(reference=r, prediction=p, spacing=spacing)
+
+
 def _traced_statistic(
-    kind: type, r: Any, p: Any, labels: Labels, wanted: tuple[int, ...] | None, valid: Any
+    kind: type,
+    r: Any,
+    p: Any,
+    labels: Labels,
+    wanted: tuple[int, ...] | None,
+    valid: Any,
+    spacing: tuple[float, ...],
 ) -> Any:
     soft = jnp.issubdtype(p.dtype, jnp.floating)
     if soft:
@@ -334,8 +354,14 @@ def _traced_statistic(
         if kind is Confusion:
             counts = confusion(reference=r, prediction=p, valid=valid)
             return jax.tree.map(lambda x: x[None], counts)
+        if kind is SurfaceDistances:
+            distances = _traced_surfaces(r, p, spacing, valid)
+            return jax.tree.map(lambda x: x[None], distances)
     if r.dtype == jnp.bool_ or p.dtype == jnp.bool_:
         r, p = r.astype(jnp.int32), p.astype(jnp.int32)
+    if kind is SurfaceDistances:
+        of_label = lambda label: _traced_surfaces(r == label, p == label, spacing, valid)
+        return jax.lax.map(of_label, jnp.asarray(wanted, jnp.int32))
     if kind is Confusion:
         return label_confusion(reference=r, prediction=p, labels=wanted, valid=valid)
     segments = tuple(k for k in wanted if k != 0)

@@ -16,7 +16,7 @@ from segjax.statistics import Confusion, pooled
 
 
 UNDEFINED = ("omit", "best", "worst", "fail")
-MISSING = ("worst", "omit", "fail")
+MISSING = ("diagonal", "worst", "omit", "fail")
 
 
 class Label(NamedTuple):
@@ -54,6 +54,7 @@ class Table:
         metrics: canonical names, in the order they were asked for.
         columns: raw scores in float64; NaN where 0/0.
         counts: voxel counts of shape (case, label).
+        diagonals: physical diagonal of the images, in the unit of their spacing.
     """
 
     cases: tuple[str, ...]
@@ -61,6 +62,7 @@ class Table:
     metrics: tuple[str, ...]
     columns: Mapping[Column, np.ndarray]
     counts: Confusion
+    diagonals: np.ndarray
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -88,17 +90,22 @@ class Table:
             ) from None
 
     def missed(self, column: Column) -> np.ndarray:
-        """Cases where the score is undefined because the prediction is empty and should not be."""
+        """Cases where something is wholly missed.
+
+        The score is 0/0 because the prediction is empty and should not be, or a distance has
+        nothing to reach.
+        """
         r, p = self.counts.reference_size, self.counts.prediction_size
         if column.label is None:
             r, p = r.sum(-1), p.sum(-1)
         else:
             place = [k.value for k in self.labels].index(column.label)
             r, p = r[:, place], p[:, place]
-        return np.isnan(self.columns[column]) & (r > 0) & (p == 0)
+        scores = self.columns[column]
+        return (np.isnan(scores) & (r > 0) & (p == 0)) | np.isinf(scores)
 
     def resolved(
-        self, column: Column, *, undefined: str = "omit", missing: str = "worst"
+        self, column: Column, *, undefined: str = "omit", missing: str = "diagonal"
     ) -> np.ndarray:
         """Scores under a policy; NaN is what the policy leaves out.
 
@@ -106,8 +113,9 @@ class Table:
             column: which scores.
             undefined: for 0/0 where nothing is there to be scored: "omit", "best", "worst",
                 or "fail".
-            missing: for 0/0 where the prediction is empty and should not be: "worst" (what
-                a prediction that knows nothing is worth), "omit" or "fail".
+            missing: for what is wholly missed: "diagonal" puts the diagonal of the image for
+                a distance, and for any other metric what a prediction that knows nothing is
+                worth; "worst" differs in that distances stay infinite; or "omit", or "fail".
 
         Raises:
             InputError: for an unknown policy, or if the policy is "fail" and applies.
@@ -119,9 +127,15 @@ class Table:
         scores = self.columns[column]
         if missed.any() and missing == "fail":
             case = self.cases[int(np.argmax(missed))]
-            raise InputError(f"{case}: nothing was predicted, so {metric.name} is missing")
-        if missing == "worst" and metric.missed is not None:
+            raise InputError(
+                f"{case}: nothing was predicted, or nothing is there, so {metric.name} is missing"
+            )
+        if missing == "diagonal" and metric.unit == "length":
+            scores = np.where(missed, self.diagonals, scores)
+        elif missing != "omit" and metric.missed is not None:
             scores = np.where(missed, metric.missed, scores)
+        else:
+            scores = np.where(missed, np.nan, scores)
         kept = np.where(missed, 0.0, scores)  # an omitted miss is not thereby undefined
         if undefined == "fail" and np.isnan(kept).any():
             case = self.cases[int(np.argmax(np.isnan(kept)))]
@@ -153,9 +167,9 @@ class Table:
         missed = {column: self.missed(column) for column in self.columns}
         for i, case in enumerate(self.cases):
             for column, scores in self.columns.items():
-                status = "scored"
-                if math.isnan(scores[i]):
-                    status = "missed" if missed[column][i] else "undefined"
+                status = "undefined" if math.isnan(scores[i]) else "scored"
+                if missed[column][i]:
+                    status = "missed"
                 label = "" if column.label is None else str(column.label)
                 name = names.get(column.label, "") if column.label is not None else ""
                 yield Row(case, label, name, column.metric, float(scores[i]), status)
@@ -189,8 +203,9 @@ def make_table(
     labels: Sequence[Label],
     metrics: Sequence[Metric],
     counts: Confusion,
-    whole: Mapping[str, np.ndarray],
+    others: Mapping[str, np.ndarray],
     voxel_volumes: np.ndarray | None = None,
+    diagonals: np.ndarray | None = None,
 ) -> Table:
     """Assemble a table: overlap metrics are computed here, all cases and labels at once.
 
@@ -199,19 +214,24 @@ def make_table(
         labels: what the last axis of `counts` stands for.
         metrics: what to tabulate.
         counts: integer counts of shape (case, label).
-        whole: scores, over the cases, of the metrics that need more than these counts.
+        others: scores of the metrics that need more than these counts, of shape (case,), or
+            (case, label) where there is one per label.
         voxel_volumes: product of the spacing, per case; default 1.
+        diagonals: of the images, per case; not known by default.
     """
     volume = np.ones(len(cases)) if voxel_volumes is None else voxel_volumes
     columns: dict[Column, np.ndarray] = {}
     of_label: dict[str, np.ndarray] = {}
     for metric in metrics:
         if metric.statistic is not Confusion:
-            columns[Column(metric.name, None)] = np.asarray(whole[metric.name], float)
-        elif metric.per == "image":
-            columns[Column(metric.name, None)] = _scores(metric, counts, volume)
+            scores = np.asarray(others[metric.name], float)
         else:
-            of_label[metric.name] = _scores(metric, counts, volume[:, None])
+            per_case = volume if metric.per == "image" else volume[:, None]
+            scores = np.asarray(metric(counts, voxel_volume=per_case), float)
+        if metric.per == "image":
+            columns[Column(metric.name, None)] = scores
+        else:
+            of_label[metric.name] = scores
     for i, label in enumerate(labels):
         for name, scores in of_label.items():
             columns[Column(name, label.value)] = scores[:, i]
@@ -221,11 +241,13 @@ def make_table(
         metrics=tuple(m.name for m in metrics),
         columns=columns,
         counts=counts,
+        diagonals=np.full(len(cases), np.nan) if diagonals is None else diagonals,
     )
 
 
-def _scores(metric: Metric, counts: Confusion, volume: Any) -> np.ndarray:
-    return np.asarray(metric(counts, voxel_volume=volume), float)
+def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
+    """Physical diagonal of an image: what a distance is worth that has nothing to reach."""
+    return math.hypot(*(n * s for n, s in zip(shape, spacing, strict=True)))
 
 
 def check_undefined(policy: str) -> None:

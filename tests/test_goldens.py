@@ -44,6 +44,16 @@ BINARY = {
     "false_discovery_rate": "fdr",
     "false_omission_rate": "false_omission_rate",
 }
+VOXEL_SURFACES = {
+    "hd": "hausdorff",
+    "hd95": "hausdorff(percentile=95)",
+    "hd95_pooled": "hausdorff(percentile=95, pooled=True)",
+    "assd": "assd",
+    "masd": "masd",
+    "asd_pred_to_gt": "asd",
+    "mhd": "mhd",
+    "nsd": "nsd(tolerance={tau})",
+}
 SEGMENTS = {
     "ari": ["adjusted_rand_index"],
     "adapted_rand_error": ["adapted_rand_error(ignore_background=True)"],
@@ -100,6 +110,24 @@ def test_masks_score_as_trusted_peers_score_them(case):
             continue
         checked += 1
     assert checked >= 1
+
+
+@of_kind("binary")
+def test_surfaces_of_voxels_score_as_trusted_peers_score_them(case):
+    tau, spacing = case["params"]["tau"], case["params"]["spacing"]
+    names = {k: v.format(tau=tau) for k, v in VOXEL_SURFACES.items()}
+    scores = segjax.evaluate(**images(case), spacing=spacing, metrics=list(names.values()))
+    empty = not all(x.any() for x in images(case).values())
+    for expected in case["expected"]:
+        if expected["metric"] not in names:
+            continue
+        value = scores[segjax.get_metric(names[expected["metric"]]).name]
+        if not empty:
+            check(value, expected)
+        elif expected["metric"] == "nsd":  # both empty: NaN, or 1 by policy; one empty: 0
+            assert np.isnan(value) or value == expected["value"] == 0
+        else:  # peers raise, or return 0 or NaN; a miss is infinite here
+            assert not np.isfinite(value)
 
 
 # What each peer does with empty masks, said as our policies. None: 0/0 counts as 0, which

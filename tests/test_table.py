@@ -48,7 +48,7 @@ def test_a_miss_never_improves_a_mean():
 def test_policies_can_fail_and_unknown_ones_are_refused():
     table = three_cases()
     precision = Column("precision", 1)
-    with pytest.raises(InputError, match="so: nothing was predicted, so precision is missing"):
+    with pytest.raises(InputError, match="so: nothing was predicted, or nothing is there"):
         table.resolved(precision, missing="fail")
     with pytest.raises(InputError, match="precision is undefined"):
         table.resolved(precision, undefined="fail")

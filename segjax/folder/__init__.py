@@ -16,7 +16,7 @@ from segjax._compiling import counting_compilations, keep_compiled
 from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.folder.plan import OBJECT_METRICS as OBJECT_METRICS, Options as Options
-from segjax.folder.scoring import Progress, open_journal, score_all
+from segjax.folder.scoring import Entry, Progress, open_journal, score_all
 from segjax.folder.tabulating import tabulate
 from segjax.folder.writing import images_in, pictures_of, write
 from segjax.leaderboard.summary import summarise
@@ -133,6 +133,7 @@ def run(
                 {k: e[k] for k in ("case", "reference", "prediction", "shape", "spacing", "unit")}
                 for e in entries
             ],
+            "unit": _unit(entries),
             "scores": summarise(
                 table,
                 undefined=options.undefined,
@@ -149,6 +150,14 @@ def run(
         pictures = pictures_of(table, pairing, plan, beneath)
         files = write(Path(output), table, summary, pictures)
     return Report(table=table, summary=summary, files=files, reused=reused)
+
+
+def _unit(entries: list[Entry]) -> str:
+    """Of lengths: what the files agree on; "px" where spacings are all 1 and say nothing."""
+    units = {e["unit"] for e in entries}
+    if len(units) == 1 and (unit := units.pop()) is not None:
+        return unit
+    return "px" if all(set(e["spacing"]) == {1.0} for e in entries) else "unit of spacing"
 
 
 def _versions() -> dict[str, str]:

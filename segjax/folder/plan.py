@@ -53,7 +53,7 @@ class Options:
     spacing: Sequence[float] | float | None = None
     ignore: int | None = None
     undefined: str = "omit"
-    missing: str = "worst"
+    missing: str = "diagonal"
     replicates: int = REPLICATES
     seed: int = 0
     allow_spacing_mismatch: bool = False

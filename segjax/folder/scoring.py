@@ -134,7 +134,10 @@ def _check_few(case: Case, pair: io.Pair, plan: Plan) -> None:
             )
 
 
-def _written(score: Any) -> float | str | None:
+def _written(score: Any) -> Any:
+    """For JSON, which has no NaN and no infinity: numbers, None, text; a list per label."""
+    if np.ndim(score):
+        return [_written(value) for value in score]
     value = float(score)
     return None if np.isnan(value) else value if np.isfinite(value) else str(value)
 

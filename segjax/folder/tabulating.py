@@ -5,8 +5,9 @@ import numpy as np
 from segjax._errors import InputError
 from segjax.folder.plan import Plan
 from segjax.folder.scoring import Entry
+from segjax.metrics import Metric
 from segjax.statistics import Confusion
-from segjax.table import Label, Table, make_table
+from segjax.table import Label, Table, diagonal, make_table
 
 
 def tabulate(plan: Plan, entries: list[Entry]) -> Table:
@@ -29,14 +30,15 @@ def tabulate(plan: Plan, entries: list[Entry]) -> Table:
                 counts[i, found.index(label)] = row
     mask = isinstance(plan.labels, str) or (plan.labels is None and found == [1])
     names = plan.names or ({1: "foreground"} if mask else {})
-    others = [m.name for m in plan.metrics if m.statistic is not Confusion]
+    others = [m for m in plan.metrics if m.statistic is not Confusion]
     return make_table(
         cases=[e["case"] for e in entries],
         labels=[Label(k, names.get(k, str(k))) for k in found],
         metrics=plan.metrics,
         counts=Confusion(*np.moveaxis(counts, -1, 0)),
-        whole={name: np.array([_read(e["scores"][name]) for e in entries]) for name in others},
+        others={m.name: _column(m, entries, found) for m in others},
         voxel_volumes=np.array([float(np.prod(e["spacing"])) for e in entries]),
+        diagonals=np.array([diagonal(e["shape"], e["spacing"]) for e in entries]),
     )
 
 
@@ -44,6 +46,18 @@ def _found(entries: list[Entry]) -> list[int]:
     """Labels with a voxel anywhere: an empty case speaks of label 1, which others may not."""
     rows = (row for e in entries for row in zip(e["labels"], e["counts"], strict=True))
     return sorted({label for label, counts in rows if any(counts[:3])}) or [1]
+
+
+def _column(metric: Metric, entries: list[Entry], found: list[int]) -> np.ndarray:
+    """Scores of one metric over the cases, and over labels where there is one for each."""
+    if metric.per == "image":
+        return np.array([_read(e["scores"][metric.name]) for e in entries])
+    column = np.full((len(entries), len(found)), np.nan)  # labels that are not there
+    for row, entry in zip(column, entries, strict=True):
+        for label, score in zip(entry["labels"], entry["scores"][metric.name], strict=True):
+            if label in found:
+                row[found.index(label)] = _read(score)
+    return column
 
 
 def _read(score: float | str | None) -> float:

@@ -17,7 +17,7 @@ def summarise(
     table: Table,
     *,
     undefined: str = "omit",
-    missing: str = "worst",
+    missing: str = "diagonal",
     level: float = 0.95,
     replicates: int = REPLICATES,
     seed: int = 0,

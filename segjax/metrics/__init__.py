@@ -1,21 +1,24 @@
 """Metrics by family, and the catalogue of all of them."""
 
-from segjax.metrics import _metric, agreement, instance, overlap
+from segjax.metrics import _metric, agreement, boundary, instance, overlap
 from segjax.metrics._metric import Metric as Metric
 
 
 METRICS: tuple[Metric, ...] = (
     *overlap.METRICS,
+    *boundary.METRICS,
     *agreement.METRICS,
     *instance.METRICS,
 )
 _BY_NAME = _metric.index(METRICS)
+_BY_NAME |= _metric.composed(boundary.COMPOSED, _BY_NAME)
 
 
 def get_metric(name: str) -> Metric:
     """Find a metric by name or alias, whatever the case and punctuation.
 
-    Options stand in brackets: "f_beta(beta=2)", "dice(average=macro)".
+    Options stand in brackets: "f_beta(beta=2)", "dice(average=macro)". A tolerance may follow
+    an @, with the unit it is in: "nsd@2mm".
 
     Raises:
         InputError: if no metric has that name (the message offers the nearest ones), or it
@@ -26,5 +29,7 @@ def get_metric(name: str) -> Metric:
         'dice'
         >>> get_metric("F-beta(beta=2)").name
         'f_beta(beta=2)'
+        >>> get_metric("nsd@2mm").name, get_metric("HD95").name
+        ('nsd(tolerance=2)', 'hausdorff(percentile=95)')
     """
     return _metric.resolve(name, _BY_NAME)

@@ -156,6 +156,21 @@ def index(metrics: Iterable[Metric]) -> dict[str, Metric]:
     return found
 
 
+def composed(names: Mapping[str, str], known: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Map names that stand for a metric with its options, e.g. HD95.
+
+    Raises:
+        ValueError: if a metric has the name already.
+    """
+    found = {_key(name): resolve(text, known) for name, text in names.items()}
+    if taken := found.keys() & known.keys():
+        raise ValueError(f"{sorted(taken)[0]} is the name of a metric already")
+    return found
+
+
+_AT = re.compile(r"(?P<name>.+?)\s*@\s*(?P<length>[0-9.eE+-]+)\s*(?P<unit>mm|um|µm|nm|px)?\s*")
+
+
 def resolve(text: str, known: Mapping[str, Metric]) -> Metric:
     """Find a metric by any of its names, whatever the case and punctuation.
 
@@ -168,6 +183,8 @@ def resolve(text: str, known: Mapping[str, Metric]) -> Metric:
         InputError: if no metric has that name (the message offers the nearest ones), or it
             has no such option.
     """
+    if (at := _AT.fullmatch(text)) is not None:
+        text = f"{at['name']}(tolerance={at['length']})"
     name, bracket, options = text.strip().partition("(")
     metric = known.get(_key(name))
     if whole := known.get(_key(text)):  # "Jaccard Index (sparse)"

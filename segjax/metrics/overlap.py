@@ -175,7 +175,7 @@ def auc_trapezoid(c: Confusion) -> Scores:
     return 1 - (fpr(c) + fnr(c)) / 2
 
 
-def f_beta(c: Confusion, *, beta: float = 1.0) -> Scores:
+def f_beta(c: Confusion, *, beta: float | int = 1.0) -> Scores:
     """F-measure: (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP).
 
     Sensitivity weighs `beta` times as much as precision; `beta` = 1 is Dice. Undefined if

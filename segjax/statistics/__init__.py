@@ -25,6 +25,12 @@ from segjax.statistics.contingency import (
     count_matrix as count_matrix,
     count_segments as count_segments,
 )
+from segjax.statistics.surface import (
+    Surface as Surface,
+    SurfaceDistances as SurfaceDistances,
+    measure_surfaces as measure_surfaces,
+    surface_distances as surface_distances,
+)
 
 
 # Builders from a case in host memory.
@@ -34,4 +40,5 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     Scribbles: count_scribbles,
     Contingency: count_segments,
     ConfusionMatrix: count_matrix,
+    SurfaceDistances: measure_surfaces,
 }

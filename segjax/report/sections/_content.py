@@ -28,7 +28,7 @@ class Content:
         options = self.summary.get("options") or {}
         return {
             "undefined": options.get("undefined") or "omit",
-            "missing": options.get("missing") or "worst",
+            "missing": options.get("missing") or "diagonal",
         }
 
     @cached_property

@@ -193,11 +193,14 @@ def _on_policy(content: Content) -> str:
         "worst": "counted as the worst score",
     }.get(content.policy["undefined"], content.policy["undefined"])
     missing = {
+        "diagonal": "counted as the diagonal of the image if they are distances, else as the "
+        "worst score (or as chance, where a metric has that)",
         "worst": "counted as the worst score (or as chance, where a metric has that)",
         "omit": "left out of the mean",
     }.get(content.policy["missing"], content.policy["missing"])
     return (
         f'<p class="small">Undefined scores (0/0, nothing there to be scored) are '
-        f"{escape(undefined)}; missed ones (0/0 because nothing was predicted) are "
+        f"{escape(undefined)}; missed ones (0/0 because nothing was predicted, or a distance with "
+        "nothing to reach) are "
         f"{escape(missing)}.</p>"
     )

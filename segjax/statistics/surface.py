@@ -1,0 +1,245 @@
+"""Distances between the surfaces of two masks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from scipy import ndimage
+
+from segjax._compiling import counts_on_host
+from segjax._errors import InputError
+from segjax._numerics import AnyArray
+from segjax.case import Case, check_spacing
+from segjax.ops import distance, packing
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Surface:
+    """Elements of one surface, each measured to the other surface.
+
+    Attributes:
+        distance: to the nearest element of the other surface, in the unit of spacing;
+            infinite if there is none.
+        weight: of the element: 1 for voxels, its area for surfels. Weight 0 is padding and
+            has no say in any average, percentile or share.
+    """
+
+    distance: Float[AnyArray, "*batch element"]
+    weight: Float[AnyArray, "*batch element"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class SurfaceDistances:
+    """Both surfaces of a pair, each measured to the other: all that boundary metrics need."""
+
+    reference: Surface
+    prediction: Surface
+
+
+def surface_distances(
+    *,
+    reference: Bool[Array, "*space"],
+    prediction: Bool[Array, "*space"],
+    spacing: Sequence[float | int] | float | int | None = None,
+    capacity: int | None = None,
+) -> SurfaceDistances:
+    """Measure the surface voxels of two masks to each other; pure, for `jit` and `vmap`.
+
+    A voxel of a mask is on its surface if a face neighbour, or the outside of the image, is
+    not in the mask. Distances are exact and Euclidean, between voxel centres.
+
+    Args:
+        reference: mask taken as the standard, 2-D or 3-D, at most 16,383 voxels along the
+            last axis.
+        prediction: mask to be judged, of the same shape.
+        spacing: voxel size along each array axis, fixed while tracing; default 1.
+        capacity: room for surface voxels, fixed while tracing; by default as many as there
+            are voxels. Should a surface have more, all distances are NaN.
+
+    Returns:
+        Distances in float32, padded to `capacity` with weight 0.
+
+    Raises:
+        ValueError: if the shapes differ, or the masks are not 2-D or 3-D.
+    """
+    if reference.shape != prediction.shape or reference.ndim not in (2, 3):
+        raise InputError(
+            "surfaces need two masks of one shape, 2-D or 3-D, got "
+            f"{reference.shape} and {prediction.shape}"
+        )
+    lengths = check_spacing(spacing, reference.ndim)
+    capacity = reference.size if capacity is None else capacity
+    grid, words = zip(*(_pack(x) for x in (reference, prediction)), strict=True)
+    rows, step, unit = _rows(grid[0], lengths)
+    d = distance.between_surfaces(
+        *words, grid[0], rows, np.float32(step), np.float32(np.inf), capacity=capacity
+    )
+    overflow = (d.counts > capacity).any()
+
+    def one(squared: Any, count: Any, other: Any) -> Surface:
+        there = jnp.arange(capacity) < count
+        # Both branches of `where` are differentiated: no root of 0, none of padding.
+        far = unit * jnp.sqrt(jnp.where(there & (squared > 0), squared, 1).astype(jnp.float32))
+        far = jnp.where(there & (squared > 0), far, 0)
+        far = jnp.where(there & (other == 0), jnp.inf, far)
+        return Surface(jnp.where(overflow, jnp.nan, far), there.astype(jnp.float32))
+
+    return SurfaceDistances(
+        reference=one(d.first, d.counts[0], d.counts[1]),
+        prediction=one(d.second, d.counts[1], d.counts[0]),
+    )
+
+
+def _pack(mask: Bool[Array, "*space"]) -> tuple[distance.Grid, Any]:
+    x = mask if mask.ndim == 3 else mask[None]
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[-1] % 32)))
+    bits = x.reshape(-1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)
+    words = bits.sum(-1, dtype=jnp.uint32)
+    z, y, w = x.shape[0], x.shape[1], x.shape[2] // 32
+    return distance.Grid(z, y, w), words
+
+
+def _rows(grid: distance.Grid, spacing: tuple[float, ...]) -> tuple[distance.Rows, float, float]:
+    """Rows in order of distance, the spacing along rows, and the unit of distances."""
+    if len(set(spacing)) == 1:
+        return distance.rows_by_distance(grid.z, grid.y, None), 1.0, spacing[0]
+    z, y, x = (1.0, *spacing)[-3:]
+    return distance.rows_by_distance(grid.z, grid.y, (z, y)), x, 1.0
+
+
+# Below: from the host. Masks are cropped to their joint bounding box and packed there; sizes
+# are rounded up so that a folder of many shapes shares a few programs.
+
+_FEWEST_WORDS = 2**11
+_FEWEST_POINTS = 2**10
+# Look-ups a voxel of the crop, beyond which a dense transform is no slower: some ns each.
+_PATIENCE = 6.0
+
+
+def measure_surfaces(case: Case) -> SurfaceDistances:
+    """Surface distances of every label of a case in host memory.
+
+    Surfaces are those of the whole masks; elements in ignored voxels are then dropped, which
+    invents no boundaries. Exact: isotropic distances are roots of integers in float64,
+    others are accurate to 1e-6.
+
+    Returns:
+        float64 distances with a leading label axis, padded with weight 0.
+
+    Raises:
+        InputError: if the image is not 2-D or 3-D, or too long.
+    """
+    if case.reference.ndim not in (2, 3):
+        raise InputError(
+            f"boundary metrics need a 2-D or 3-D image, got {case.reference.ndim} axes; "
+            "drop axes of size 1, or score planes one by one"
+        )
+    pairs = [_measure(*_masks(case, label), case.spacing) for label in case.labels]
+    reference, prediction = zip(*pairs, strict=True)
+    return SurfaceDistances(_stack(reference), _stack(prediction))
+
+
+def _masks(case: Case, label: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    match = (lambda x: x != 0) if case.foreground else (lambda x: x == label)
+    kept = case.valid
+    if case.ignore is not None:
+        there = case.reference != case.ignore
+        kept = there if kept is None else kept & there
+    return match(case.reference), match(case.prediction), kept
+
+
+def _measure(
+    r: np.ndarray, p: np.ndarray, kept: np.ndarray | None, spacing: tuple[float, ...]
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """(distances, weights) of the surface voxels of each mask."""
+    box = bounding_box(r | p)
+    if box is None:
+        nothing = np.zeros(0)
+        return (nothing, nothing), (nothing, nothing)
+    r, p = r[box], p[box]
+    sides = voxel_distances(r, p, spacing)
+    weights = [np.ones(d.size) for d in sides]
+    if kept is not None:
+        surfaces = (surface_voxels(x) for x in (r, p))
+        weights = [kept[box][s].astype(float) for s in surfaces]
+    return (sides[0], weights[0]), (sides[1], weights[1])
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """Slices of the smallest box that holds a mask; None if it is empty."""
+    box = []
+    for axis in range(mask.ndim):
+        there = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
+        if not there.size:
+            return None
+        box.append(slice(int(there[0]), int(there[-1]) + 1))
+    return tuple(box)
+
+
+def surface_voxels(mask: np.ndarray) -> np.ndarray:
+    """Voxels of a mask with a face neighbour outside it; beyond the image is outside."""
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def voxel_distances(
+    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of the surface voxels of two masks to each other, in raster order, float64."""
+    shape = (1, *first.shape)[-3:]
+    if shape[-1] >= distance.MOST_COLUMNS:
+        raise InputError(
+            f"the object is {shape[-1]} voxels long, more than the {distance.MOST_COLUMNS - 1} "
+            "that distances are measured over; score the image in tiles"
+        )
+    packed = [packing.pack_rows(x.reshape(shape)) for x in (first, second)]
+    grid = distance.Grid(*packed[0].shape)
+    size = packing.bucket(packed[0].size, smallest=_FEWEST_WORDS)
+    words = [np.pad(x.reshape(-1), (0, size - x.size)) for x in packed]
+    known = distance.Grid(
+        packing.bucket(grid.z, smallest=1, steps=4), packing.bucket(grid.y, smallest=64), grid.w
+    )
+    rows, step, unit = _rows(known, spacing)
+    budget = _PATIENCE * first.size if counts_on_host() else np.inf
+    capacity = _FEWEST_POINTS
+    while True:
+        d = distance.between_surfaces(
+            *jax.device_put(words),
+            distance.Grid(*map(np.int32, grid)),
+            rows,
+            np.float32(step),
+            np.float32(budget),
+            capacity=capacity,
+        )
+        counts = np.asarray(d.counts)
+        if counts.max() <= capacity:
+            break
+        capacity = packing.bucket(int(counts.max()), smallest=_FEWEST_POINTS)
+    if counts.min() == 0:
+        return np.full(counts[0], np.inf), np.full(counts[1], np.inf)
+    if np.any(np.asarray(d.unsettled)):
+        return _by_transform(first, second, spacing)
+    sides = (np.asarray(x)[:n] for x, n in ((d.first, counts[0]), (d.second, counts[1])))
+    there, back = (unit * np.sqrt(x.astype(float)) for x in sides)
+    return there, back
+
+
+def _by_transform(
+    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same by dense transforms, for many points far from few sites (on a CPU)."""
+    surfaces = surface_voxels(first), surface_voxels(second)
+    transform = lambda s: np.asarray(ndimage.distance_transform_edt(~s, sampling=spacing))
+    return transform(surfaces[1])[surfaces[0]], transform(surfaces[0])[surfaces[1]]
+
+
+def _stack(sides: Sequence[tuple[np.ndarray, np.ndarray]]) -> Surface:
+    """Pad the elements of several labels to one length."""
+    size = max(1, *(d.size for d, _ in sides)) if sides else 1
+    pad = lambda x: np.pad(x, (0, size - x.size))
+    return Surface(*(np.stack([pad(x) for x in part]) for part in zip(*sides, strict=True)))

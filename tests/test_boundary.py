@@ -1,0 +1,319 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import segjax
+from segjax import InputError
+from segjax.case import make_case
+from segjax.metrics import boundary
+from segjax.ops import distance
+from segjax.statistics import (
+    Surface,
+    SurfaceDistances,
+    measure_surfaces,
+    surface,
+    surface_distances,
+)
+from tests.images import corner_cases, label_maps, masks
+from tests.reference import boundary as definition
+
+
+SPACINGS = {2: [(1, 1), (2.0, 0.5), (0.3, 0.3)], 3: [(1, 1, 1), (3.0, 0.8, 1.1)]}
+NAMES = (
+    "hausdorff",
+    "hausdorff(percentile=95)",
+    "hausdorff(percentile=95, pooled=True)",
+    "hausdorff(percentile=0)",
+    "assd",
+    "masd",
+    "asd",
+    "asd(direction=reference)",
+    "mhd",
+    "nemhd(tau=2)",
+    "nsd",
+    "nsd(tolerance=0)",
+    "nsd(tolerance=2.5)",
+)
+
+
+def expected(name, r, p):
+    metric = segjax.get_metric(name)
+    return getattr(definition, metric.function.__name__)(r, p, **dict(metric.options))
+
+
+def check(reference, prediction, spacing):
+    scores = segjax.evaluate(
+        reference=reference, prediction=prediction, spacing=spacing, metrics=NAMES
+    )
+    sides = definition.both(reference, prediction, np.array(spacing, float))
+    for name, score in zip(NAMES, scores.values(), strict=True):
+        np.testing.assert_allclose(score, expected(name, *sides), rtol=1e-6, err_msg=name)
+
+
+def odd_masks(shape):
+    """Masks whose surface is unlike that of a blob."""
+    full = np.ones(shape, bool)
+    hollow = full.copy()
+    hollow[tuple(slice(1, -1) for _ in shape)] = False
+    thin, corner, stripes = (np.zeros(shape, bool) for _ in range(3))
+    thin[1] = True
+    corner[(0,) * len(shape)] = corner[(-1,) * len(shape)] = True
+    stripes[..., ::3] = True
+    return [full, hollow, thin, corner, stripes]
+
+
+@pytest.mark.parametrize("shape", [(9, 13), (6, 40), (5, 6, 7)])
+def test_random_masks_match_the_definition(shape, rng):
+    for spacing in SPACINGS[len(shape)]:
+        for share in (0.02, 0.3, 0.9):
+            reference, prediction = rng.random((2, *shape)) < share
+            check(reference, prediction, spacing)
+
+
+@pytest.mark.parametrize("shape", [(9, 13), (5, 6, 7)])
+def test_odd_masks_match_the_definition(shape):
+    odd = odd_masks(shape)
+    for i, reference in enumerate(odd):
+        check(reference, odd[(i + 1) % len(odd)], SPACINGS[len(shape)][1])
+
+
+@pytest.mark.parametrize(("name", "reference", "prediction"), corner_cases())
+def test_empty_and_full_masks_match_the_definition(name, reference, prediction):
+    check(reference, prediction, (1.0, 1.0))
+
+
+def test_squared_distances_are_exact_integers(rng):
+    from scipy import ndimage
+
+    for shape in [(70, 300), (20, 30, 70)]:
+        reference, prediction = (
+            ndimage.gaussian_filter(rng.normal(size=shape), 2) > 0.2 for _ in range(2)
+        )
+        there, back = surface.voxel_distances(reference, prediction, (1.0,) * len(shape))
+        by_transform = surface._by_transform(reference, prediction, (1.0,) * len(shape))
+        for got, dense in zip((there, back), by_transform, strict=True):
+            np.testing.assert_array_equal(np.rint(got**2), np.rint(dense**2))
+            np.testing.assert_allclose(got, dense, rtol=1e-15)
+
+
+@pytest.mark.parametrize("spacing", [(0.1, 5.0, 0.7), (5.0, 0.1, 3.3)])
+def test_anisotropic_distances_are_those_of_float64(spacing, rng):
+    reference, prediction = rng.random((2, 9, 11, 200)) < 0.01
+    got = surface.voxel_distances(reference, prediction, spacing)
+    dense = surface._by_transform(reference, prediction, spacing)
+    for a, b in zip(got, dense, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_capacity_grows_until_the_surface_fits(rng, monkeypatch):
+    monkeypatch.setattr(surface, "_FEWEST_POINTS", 16)
+    reference, prediction = rng.random((2, 60, 70)) < 0.5
+    got = surface.voxel_distances(reference, prediction, (1.0, 1.0))
+    for a, b in zip(got, surface._by_transform(reference, prediction, (1.0, 1.0)), strict=True):
+        np.testing.assert_allclose(a, b)
+
+
+def test_points_far_from_few_sites_are_given_to_the_dense_transform(monkeypatch):
+    reference, prediction = np.zeros((2, 90, 120), bool)
+    reference[::3] = True
+    prediction[0, 0] = True
+    called = []
+    original = surface._by_transform
+    monkeypatch.setattr(surface, "_by_transform", lambda *a: called.append(1) or original(*a))
+    monkeypatch.setattr(surface, "_PATIENCE", 0.01)
+    impatient = surface.voxel_distances(reference, prediction, (1.0, 1.0))
+    monkeypatch.setattr(surface, "_PATIENCE", np.inf)
+    patient = surface.voxel_distances(reference, prediction, (1.0, 1.0))
+    assert len(called) == 1
+    for a, b in zip(impatient, patient, strict=True):
+        np.testing.assert_allclose(a, b)
+
+
+def test_objects_too_long_for_the_tables_are_refused():
+    long = np.ones((2, distance.MOST_COLUMNS), bool)
+    with pytest.raises(InputError, match="score the image in tiles"):
+        segjax.hausdorff(reference=long, prediction=long)
+
+
+def test_images_of_one_or_four_axes_are_refused():
+    for shape in [(5,), (2, 2, 2, 2)]:
+        mask = np.ones(shape, bool)
+        with pytest.raises(InputError, match="2-D or 3-D"):
+            segjax.hausdorff(reference=mask, prediction=mask)
+
+
+def test_a_cube_and_its_shift_by_hand():
+    cube = np.zeros((9, 9), bool)
+    cube[2:5, 2:5] = True
+    moved = np.roll(cube, 2, axis=1)
+    scores = segjax.evaluate(
+        reference=cube, prediction=moved, spacing=(1, 3), metrics=["hd", "asd", "nsd@3mm"]
+    )
+    # Of the 8 surface voxels of a 3 x 3 square, shifted by 2 voxels of 3 mm: the far column is
+    # 6 mm off, the next 3 (its middle is inside), the last lies on the surface.
+    assert scores["hausdorff"] == 6
+    assert scores["asd"] == pytest.approx((3 * 6 + 2 * 3 + 3 * 0) / 8)
+    assert scores["nsd(tolerance=3)"] == pytest.approx(5 / 8)
+
+
+def test_each_label_has_its_own_surfaces(rng):
+    reference, prediction = label_maps(rng, (12, 14), labels=(0, 1, 4))
+    scores = segjax.evaluate(
+        reference=reference, prediction=prediction, metrics=["hd95", "dice"], labels=(4, 1, 9)
+    )["hausdorff(percentile=95)"]
+    for label, score in zip((4, 1, 9), scores, strict=True):
+        alone = segjax.hausdorff(
+            reference=reference == label, prediction=prediction == label, percentile=95
+        )
+        np.testing.assert_array_equal(score, alone)
+
+
+def test_ignored_regions_drop_elements_and_invent_none():
+    reference, prediction = np.zeros((2, 20, 30), np.uint8)
+    reference[2:18, 2:28] = 1
+    prediction[6:14, 6:24] = 1
+    marked = reference.copy()
+    marked[:, 10:20] = 255
+    valid = marked != 255
+    d = measure_surfaces(
+        make_case(reference=reference, prediction=prediction, labels=[1], valid=valid)
+    )
+    kept = lambda s: s.distance[0][s.weight[0] > 0]
+    assert kept(d.reference).min() == 4  # nothing is near: the stripe has made no boundary
+    whole = measure_surfaces(make_case(reference=reference, prediction=prediction, labels=[1]))
+    assert kept(d.reference).size < kept(whole.reference).size
+
+
+def test_scaling_the_spacing_scales_distances_and_tolerances(rng):
+    reference, prediction = masks(rng, (12, 14))
+    score = lambda name, spacing: segjax.evaluate(
+        reference=reference, prediction=prediction, metrics=[name], spacing=spacing
+    )
+    for name in ("hd95", "assd", "masd", "mhd"):
+        (one,), (five,) = score(name, (1, 2)).values(), score(name, (5, 10)).values()
+        assert five == pytest.approx(5 * one, rel=1e-6)
+    (one,), (five,) = score("nsd@2", (1, 2)).values(), score("nsd@10", (5, 10)).values()
+    assert one == five
+
+
+def test_exchanging_the_images_changes_only_directed_scores(rng):
+    reference, prediction = masks(rng, (12, 14))
+    for name in ("hd", "hd95", "assd", "masd", "mhd", "nsd"):
+        one = segjax.evaluate(reference=reference, prediction=prediction, metrics=[name])
+        other = segjax.evaluate(reference=prediction, prediction=reference, metrics=[name])
+        assert one == pytest.approx(other)
+
+
+# Weights, and arrays under jit.
+
+
+def random_distances(rng, n, weighted):
+    sides = []
+    for _ in range(2):
+        weight = rng.random(n) if weighted else np.ones(n)
+        weight[rng.random(n) < 0.3] = 0
+        sides.append(Surface(rng.gamma(2, 3, n).astype(np.float32).astype(float), weight))
+    return SurfaceDistances(*sides)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("percentile", [0.0, 50.0, 95.0, 97.5, 100.0])
+def test_percentiles_under_jit_are_those_of_numpy(weighted, percentile, rng):
+    for n in (1, 2, 7, 100):
+        d = random_distances(rng, n, weighted)
+        score = lambda d: boundary.hausdorff(d, percentile=percentile)
+        on_device = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), d)
+        np.testing.assert_allclose(jax.jit(score)(on_device), score(d), rtol=1e-5)
+
+
+def test_weighted_percentile_is_the_first_to_reach_the_share():
+    one = Surface(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.3, 0.2]))
+    d = SurfaceDistances(one, one)
+    scores = [float(boundary.hausdorff(d, percentile=q)) for q in (50.0, 51.0, 80.0, 81.0)]
+    assert scores == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("shape", [(9, 40), (5, 6, 7)])
+def test_masks_are_measured_under_jit_and_vmap(shape, rng):
+    spacing = SPACINGS[len(shape)][1]
+    references, predictions = rng.random((2, 3, *shape)) < 0.2
+    references[2] = False
+
+    @jax.jit
+    @jax.vmap
+    def score(r, p):
+        d = surface_distances(reference=r, prediction=p, spacing=spacing)
+        return boundary.hausdorff(d, percentile=95), boundary.assd(d), boundary.nsd(d)
+
+    batched = score(references, predictions)
+    names = ("hd95", "assd", "nsd")
+    for i in range(3):
+        host = segjax.evaluate(
+            reference=references[i], prediction=predictions[i], metrics=names, spacing=spacing
+        )
+        for got, wanted in zip(batched, host.values(), strict=True):
+            np.testing.assert_allclose(got[i], wanted, rtol=1e-5)
+
+
+def test_too_small_a_capacity_is_never_silent(rng):
+    reference, prediction = (jnp.asarray(x) for x in rng.random((2, 20, 20)) < 0.5)
+    d = surface_distances(reference=reference, prediction=prediction, capacity=16)
+    assert np.isnan(boundary.hausdorff(d))
+    assert np.isnan(boundary.assd(d))
+
+
+def test_gradients_of_distances_are_finite():
+    d = random_distances(np.random.default_rng(0), 20, weighted=True)
+    d = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), d)
+    for metric in boundary.METRICS:
+        for leaf in jax.tree.leaves(jax.grad(lambda d, m=metric: m(d).sum())(d)):
+            assert np.isfinite(leaf).all(), metric.name
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_the_engine_lowers_for_accelerators(platform):
+    masks = jax.ShapeDtypeStruct((2, 64, 96), jnp.bool_)
+
+    def score(r, p):
+        one = lambda r, p: segjax.hausdorff(reference=r, prediction=p, percentile=95)
+        return jax.vmap(one)(r, p)
+
+    exported = jax.export.export(jax.jit(score), platforms=[platform])(masks, masks)
+    assert exported.platforms == (platform,)
+
+
+def test_lengths_may_follow_an_at_sign():
+    for text in ("nsd@2mm", "NSD @ 2", "surface Dice@2.0 mm", "nsd(tolerance=2)"):
+        assert segjax.get_metric(text).name == "nsd(tolerance=2)"
+    with pytest.raises(InputError, match="has no option 'tolerance'"):
+        segjax.get_metric("dice@2mm")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("hausdorff(percentile=101)", "percentile must be"),
+        ("nsd(tolerance=-1)", "tolerance must not be negative"),
+        ("nemhd(tau=0)", "tau must be positive"),
+        ("asd(direction=up)", "direction must be"),
+    ],
+)
+def test_wrong_options_say_what_is_right(name, says):
+    mask = np.ones((3, 3), bool)
+    with pytest.raises(InputError, match=says):
+        segjax.evaluate(reference=mask, prediction=mask, metrics=[name])
+
+
+def test_missed_objects_cost_the_diagonal_of_the_image():
+    reference, prediction = np.zeros((2, 2, 6, 8), bool)
+    reference[:, 1:3, 1:3] = True
+    prediction[0] = reference[0]
+    table = segjax.evaluate_batch(
+        references=reference, predictions=prediction, metrics=["hd95", "nsd"], spacing=(1.0, 1.0)
+    )
+    column = next(c for c in table.columns if c.metric.startswith("haus"))
+    assert table.columns[column].tolist() == [0, np.inf]
+    assert table.resolved(column).tolist() == [0, 10]  # sqrt(6^2 + 8^2)
+    assert table.resolved(column, missing="worst").tolist() == [0, np.inf]
+    assert np.isnan(table.resolved(column, missing="omit")[1])
