@@ -107,7 +107,7 @@ def test_anisotropic_distances_are_those_of_float64(spacing, rng):
 
 
 def test_capacity_grows_until_the_surface_fits(rng, monkeypatch):
-    monkeypatch.setattr(surface, "_FEWEST_POINTS", 16)
+    monkeypatch.setattr(distance, "_FEWEST_POINTS", 16)
     reference, prediction = rng.random((2, 60, 70)) < 0.5
     got = surface.voxel_distances(reference, prediction, (1.0, 1.0))
     for a, b in zip(got, surface._by_transform(reference, prediction, (1.0, 1.0)), strict=True):
@@ -121,9 +121,10 @@ def test_points_far_from_few_sites_are_given_to_the_dense_transform(monkeypatch)
     called = []
     original = surface._by_transform
     monkeypatch.setattr(surface, "_by_transform", lambda *a: called.append(1) or original(*a))
-    monkeypatch.setattr(surface, "_PATIENCE", 0.01)
+    monkeypatch.setattr(distance, "_PATIENCE", 0.01)
+    monkeypatch.setattr(distance, "_LEAST_BUDGET", 0)
     impatient = surface.voxel_distances(reference, prediction, (1.0, 1.0))
-    monkeypatch.setattr(surface, "_PATIENCE", np.inf)
+    monkeypatch.setattr(distance, "_PATIENCE", np.inf)
     patient = surface.voxel_distances(reference, prediction, (1.0, 1.0))
     assert len(called) == 1
     for a, b in zip(impatient, patient, strict=True):

@@ -13,7 +13,8 @@ ROOT = Path(segjax.__file__).parent
 ORDER = (
     ("_errors", "_version"),
     ("_numerics",),
-    ("_compiling", "ops"),
+    ("_compiling",),
+    ("ops",),
     ("case",),
     ("statistics",),
     ("metrics",),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from segjax.ops import surfels
+from segjax.ops import distance, surfels
 from segjax.ops.surfels import element_sizes, neighbour_codes, surfel_distances
 
 
@@ -28,8 +28,9 @@ spacings = pytest.mark.parametrize("spacing", SPACINGS, ids=str)
 @pytest.fixture(params=["look-ups", "transform"])
 def by(request, monkeypatch):
     """Both ways to measure: as if on a CPU, whose budget never or always runs out."""
-    monkeypatch.setattr(surfels.jax, "default_backend", lambda: "cpu")
-    monkeypatch.setattr(surfels, "_PATIENCE", np.inf if request.param == "look-ups" else 0.0)
+    monkeypatch.setattr(distance, "counts_on_host", lambda: True)
+    monkeypatch.setattr(distance, "_LEAST_BUDGET", 0)
+    monkeypatch.setattr(distance, "_PATIENCE", np.inf if request.param == "look-ups" else 0.0)
     used, dense = [], surfels._by_transform
     monkeypatch.setattr(surfels, "_by_transform", lambda *x: used.append(1) or dense(*x))
     yield
@@ -232,14 +233,14 @@ def test_codes_on_the_host_follow_the_order_of_bits():
 def test_room_grows_with_the_surface(by, rng):
     first, second = rng.random((2, 50, 60)) < [[[0.5]], [[0.05]]]
     assert_measures(first, second, (1.0, 1.0))
-    assert surfel_distances(first, second, (1.0, 1.0))[0][0].size > surfels._FEWEST_POINTS
+    assert surfel_distances(first, second, (1.0, 1.0))[0][0].size > distance._FEWEST_POINTS
 
 
 def test_an_object_longer_than_the_engine_says_so():
-    line = np.ones((1, 16382), bool)
+    line = np.ones((1, 16383), bool)
     assert surfel_distances(line, line, (1.0, 1.0))[0][0].size == 2 * 16383
     longer = np.ones((1, 16383), bool)
-    with pytest.raises(ValueError, match="16382"):
+    with pytest.raises(ValueError, match="16383"):
         surfel_distances(longer, longer, (1.0, 1.0))
 
 

@@ -8,6 +8,7 @@ row can be nearer. The cost grows with the length of the surface and the distanc
 two, not with the image.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int, Num, UInt32
 
+from segjax._compiling import counts_on_host
+from segjax._errors import InputError
 from segjax.ops import packing
 
 
@@ -54,7 +57,7 @@ def rows_by_distance(z: int, y: int, spacing: tuple[float, float] | None) -> Row
     scale = (1, 1) if spacing is None else spacing
     squared = (offset[:, 0] * scale[0]) ** 2 + (offset[:, 1] * scale[1]) ** 2
     order = np.argsort(squared, kind="stable")
-    size = packing.bucket(len(order), smallest=128)
+    size = packing.coarse_bucket(len(order), smallest=512)
     dtype = np.int32 if spacing is None else np.float32
     farthest = np.iinfo(np.int32).max if spacing is None else np.inf
     all_offsets = np.full((size, 2), 1 << 20, np.int32)  # padding: outside of every grid
@@ -287,3 +290,80 @@ def between_surfaces(
     (there, back), unsettled = lax.map(search, both)
     counts = jnp.stack([p.number for p in points])
     return Distances(there, back, counts, unsettled.sum())
+
+
+# From the host: sizes are rounded up generously, because programs are dear to compile and
+# padding is cheap: a folder of many shapes then shares a handful.
+
+_FEWEST_WORDS = 2**11
+_FEWEST_POINTS = 2**10
+# On a CPU a dense transform is no slower beyond so many look-ups a voxel, of some ns each.
+_PATIENCE = 6.0
+_LEAST_BUDGET = 2**18
+
+
+class Prepared(NamedTuple):
+    """Two packed masks and all else that a search between them asks for.
+
+    `unit` times the root of a squared distance is the distance.
+    """
+
+    words: tuple[Any, Any]
+    grid: Grid
+    rows: Rows
+    step: Any
+    budget: Any
+    unit: float
+
+
+def rows_within(grid: Grid, spacing: tuple[float, ...]) -> tuple[Rows, float, float]:
+    """Rows in the order of their distance, the spacing along rows, and the unit of distances."""
+    if len(set(spacing)) == 1:
+        return rows_by_distance(grid.z, grid.y, None), 1.0, spacing[0]
+    z, y, x = (1.0, *spacing)[-3:]
+    return rows_by_distance(grid.z, grid.y, (z, y)), x, 1.0
+
+
+def prepare(first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]) -> Prepared:
+    """Pack two cropped masks of one shape, 2-D or 3-D.
+
+    Raises:
+        InputError: if the last axis is too long.
+    """
+    shape = (1, *first.shape)[-3:]
+    if shape[-1] >= MOST_COLUMNS:
+        raise InputError(
+            f"the object is {shape[-1]} voxels long, more than the {MOST_COLUMNS - 1} that "
+            "distances are measured over; score the image in tiles"
+        )
+    packed = [packing.pack_rows(x.reshape(shape)) for x in (first, second)]
+    grid = Grid(*packed[0].shape)
+    size = packing.coarse_bucket(packed[0].size, smallest=_FEWEST_WORDS)
+    words = tuple(np.pad(x.reshape(-1), (0, size - x.size)) for x in packed)
+    # Of a somewhat larger grid, so that the list of rows can be used again.
+    rows, step, unit = rows_within(
+        Grid(
+            packing.bucket(grid.z, smallest=1, steps=4), packing.bucket(grid.y, smallest=64), grid.w
+        ),
+        spacing,
+    )
+    patience = max(_PATIENCE * first.size, _LEAST_BUDGET) if counts_on_host() else np.inf
+    return Prepared(
+        words=jax.device_put(words),
+        grid=Grid(*map(np.int32, grid)),
+        rows=rows,
+        step=np.float32(step),
+        budget=np.float32(patience),
+        unit=unit,
+    )
+
+
+def with_room(search: Callable[[int], Any]) -> Any:
+    """Search with room for more and more points, until the `counts` of the result fit."""
+    capacity = _FEWEST_POINTS
+    while True:
+        found = search(capacity)
+        most = int(np.max(np.asarray(found.counts)))
+        if most <= capacity:
+            return found
+        capacity = packing.coarse_bucket(most, smallest=_FEWEST_POINTS)

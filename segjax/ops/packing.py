@@ -37,6 +37,13 @@ def bucket(size: int, *, smallest: int, steps: int = 1) -> int:
     return -(-size // step) * step
 
 
+def coarse_bucket(size: int, *, smallest: int) -> int:
+    """As `bucket`, by powers of four: for programs that are dear to compile and cheap to run."""
+    while smallest < size:
+        smallest *= 4
+    return smallest
+
+
 def plane_count(codes: int) -> int:
     """How many bit planes hold the codes 0 ... `codes`."""
     return max(1, int(codes).bit_length())

@@ -25,15 +25,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float64, Int, Num, UInt8, UInt32
 from scipy import ndimage
 
-from segjax._errors import InputError
-from segjax.ops import distance, packing
+from segjax.ops import distance
 from segjax.ops.distance import Grid, Rows
 
-
-_FEWEST_WORDS = 2**11
-_FEWEST_POINTS = 2**10
-# Look-ups a voxel of the crop, beyond which a dense transform is no slower: some ns each.
-_PATIENCE = 6.0
 
 Corner: TypeAlias = tuple[int, ...]
 Triangle: TypeAlias = tuple[Corner, Corner, Corner]
@@ -306,46 +300,27 @@ def _measure(
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """(distances, codes) of the elements of two masks that are cropped."""
     in_front = [np.pad(mask, [(1, 0)] * mask.ndim) for mask in (first, second)]
-    shape = (1, *in_front[0].shape)[-3:]
-    if shape[-1] >= distance.MOST_COLUMNS:
-        raise InputError(
-            f"the object is {shape[-1] - 1} voxels long, more than the "
-            f"{distance.MOST_COLUMNS - 2} that distances are measured over; score the image in "
-            "tiles"
-        )
-    packed = [packing.pack_rows(x.reshape(shape)) for x in in_front]
-    grid = Grid(*packed[0].shape)
-    size = packing.bucket(packed[0].size, smallest=_FEWEST_WORDS)
-    words = jax.device_put([np.pad(x.reshape(-1), (0, size - x.size)) for x in packed])
-    z = packing.bucket(grid.z, smallest=1, steps=4)
-    y = packing.bucket(grid.y, smallest=64)
-    isotropic = len(set(spacing)) == 1
-    rows = distance.rows_by_distance(z, y, None if isotropic else (1.0, *spacing)[-3:-1])
-    budget = _PATIENCE * first.size if jax.default_backend() == "cpu" else np.inf
-    capacity = _FEWEST_POINTS
-    while True:
-        found = between_surfels(
-            *words,
-            Grid(*map(np.int32, grid)),
-            rows,
-            np.float32(spacing[-1]),
-            np.float32(budget),
+    ready = distance.prepare(in_front[0], in_front[1], spacing)
+    found = distance.with_room(
+        lambda capacity: between_surfels(
+            *ready.words,
+            ready.grid,
+            ready.rows,
+            ready.step,
+            ready.budget,
             dims=first.ndim,
             capacity=capacity,
         )
-        counts = np.asarray(found.counts)
-        if counts.max() <= capacity:
-            break
-        capacity = packing.bucket(int(counts.max()), smallest=_FEWEST_POINTS)
+    )
+    counts = np.asarray(found.counts)
     codes = [np.asarray(c)[:n] for c, n in zip(found.codes, counts, strict=True)]
     if counts.min() == 0:
         sides = [np.full(n, np.inf) for n in counts]
     elif np.any(np.asarray(found.unsettled)):
         sides = _by_transform(first, second, spacing)
     else:
-        unit = spacing[0] if isotropic else 1.0
         squared = (np.asarray(s)[:n] for s, n in zip(found.squared, counts, strict=True))
-        sides = [unit * np.sqrt(s.astype(float)) for s in squared]
+        sides = [ready.unit * np.sqrt(s.astype(float)) for s in squared]
     return (sides[0], codes[0]), (sides[1], codes[1])
 
 

@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy import ndimage
 
-from segjax._compiling import counts_on_host
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
 from segjax.case import Case, check_spacing
-from segjax.ops import distance, packing
+from segjax.ops import distance
 
 
 @jax.tree_util.register_dataclass
@@ -76,7 +75,7 @@ def surface_distances(
     lengths = check_spacing(spacing, reference.ndim)
     capacity = reference.size if capacity is None else capacity
     grid, words = zip(*(_pack(x) for x in (reference, prediction)), strict=True)
-    rows, step, unit = _rows(grid[0], lengths)
+    rows, step, unit = distance.rows_within(grid[0], lengths)
     d = distance.between_surfaces(
         *words, grid[0], rows, np.float32(step), np.float32(np.inf), capacity=capacity
     )
@@ -105,21 +104,7 @@ def _pack(mask: Bool[Array, "*space"]) -> tuple[distance.Grid, Any]:
     return distance.Grid(z, y, w), words
 
 
-def _rows(grid: distance.Grid, spacing: tuple[float, ...]) -> tuple[distance.Rows, float, float]:
-    """Rows in order of distance, the spacing along rows, and the unit of distances."""
-    if len(set(spacing)) == 1:
-        return distance.rows_by_distance(grid.z, grid.y, None), 1.0, spacing[0]
-    z, y, x = (1.0, *spacing)[-3:]
-    return distance.rows_by_distance(grid.z, grid.y, (z, y)), x, 1.0
-
-
-# Below: from the host. Masks are cropped to their joint bounding box and packed there; sizes
-# are rounded up so that a folder of many shapes shares a few programs.
-
-_FEWEST_WORDS = 2**11
-_FEWEST_POINTS = 2**10
-# Look-ups a voxel of the crop, beyond which a dense transform is no slower: some ns each.
-_PATIENCE = 6.0
+# Below: from the host. Masks are cropped to their joint bounding box and packed there.
 
 
 def measure_surfaces(case: Case) -> SurfaceDistances:
@@ -191,41 +176,19 @@ def voxel_distances(
     first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances of the surface voxels of two masks to each other, in raster order, float64."""
-    shape = (1, *first.shape)[-3:]
-    if shape[-1] >= distance.MOST_COLUMNS:
-        raise InputError(
-            f"the object is {shape[-1]} voxels long, more than the {distance.MOST_COLUMNS - 1} "
-            "that distances are measured over; score the image in tiles"
+    ready = distance.prepare(first, second, spacing)
+    d = distance.with_room(
+        lambda capacity: distance.between_surfaces(
+            *ready.words, ready.grid, ready.rows, ready.step, ready.budget, capacity=capacity
         )
-    packed = [packing.pack_rows(x.reshape(shape)) for x in (first, second)]
-    grid = distance.Grid(*packed[0].shape)
-    size = packing.bucket(packed[0].size, smallest=_FEWEST_WORDS)
-    words = [np.pad(x.reshape(-1), (0, size - x.size)) for x in packed]
-    known = distance.Grid(
-        packing.bucket(grid.z, smallest=1, steps=4), packing.bucket(grid.y, smallest=64), grid.w
     )
-    rows, step, unit = _rows(known, spacing)
-    budget = _PATIENCE * first.size if counts_on_host() else np.inf
-    capacity = _FEWEST_POINTS
-    while True:
-        d = distance.between_surfaces(
-            *jax.device_put(words),
-            distance.Grid(*map(np.int32, grid)),
-            rows,
-            np.float32(step),
-            np.float32(budget),
-            capacity=capacity,
-        )
-        counts = np.asarray(d.counts)
-        if counts.max() <= capacity:
-            break
-        capacity = packing.bucket(int(counts.max()), smallest=_FEWEST_POINTS)
+    counts = np.asarray(d.counts)
     if counts.min() == 0:
         return np.full(counts[0], np.inf), np.full(counts[1], np.inf)
     if np.any(np.asarray(d.unsettled)):
         return _by_transform(first, second, spacing)
     sides = (np.asarray(x)[:n] for x, n in ((d.first, counts[0]), (d.second, counts[1])))
-    there, back = (unit * np.sqrt(x.astype(float)) for x in sides)
+    there, back = (ready.unit * np.sqrt(x.astype(float)) for x in sides)
     return there, back
 
 
