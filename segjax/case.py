@@ -16,6 +16,7 @@ from segjax._errors import InputError
 Labels: TypeAlias = Sequence[int] | str | None
 Spacing: TypeAlias = Sequence[float | int] | float | int | None
 
+SURFACES = ("voxel", "surfel")
 _FEW = 127  # so many labels are counted faster than looked for
 
 
@@ -32,6 +33,7 @@ class Case:
         foreground: all that is not background counts as one label, 1.
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; None for all.
+        surface: what a surface is made of, "voxel" or "surfel".
     """
 
     reference: np.ndarray
@@ -42,6 +44,7 @@ class Case:
     foreground: bool = False
     ignore: int | None = None
     valid: np.ndarray | None = None
+    surface: str = "voxel"
 
     @property
     def size(self) -> int:
@@ -74,6 +77,7 @@ def make_case(
     labels: Labels = None,
     ignore: int | None = None,
     valid: Any = None,
+    surface: str = "voxel",
 ) -> Case:
     """Check a pair of label maps and build a case.
 
@@ -85,6 +89,9 @@ def make_case(
             that is not background as one label (metrics of objects still see the objects).
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; all by default.
+        surface: of boundary metrics: "voxel" takes the voxels with a face neighbour outside,
+            each counting alike (MONAI, medpy, Metrics Reloaded); "surfel" the patches between
+            voxels, weighing by length or area (DeepMind's surface-distance).
 
     Raises:
         InputError: if the shapes differ, a label is negative or not a whole number, or
@@ -102,6 +109,8 @@ def make_case(
             raise InputError(f"valid has shape {valid.shape}, the label maps have {r.shape}")
     if ignore is not None and r.dtype == np.bool_:
         raise InputError("a boolean mask has no label to ignore; pass valid= instead")
+    if surface not in SURFACES:
+        raise InputError(f"surface must be one of {', '.join(SURFACES)}, got {surface!r}")
     foreground = isinstance(labels, str)
     if foreground:
         if labels != "foreground":
@@ -122,6 +131,7 @@ def make_case(
         foreground=foreground,
         ignore=ignore,
         valid=valid,
+        surface=surface,
     )
 
 

@@ -117,6 +117,13 @@ def command() -> None:
     help="Folder of the images that were segmented, to lay the pictures of the page over.",
 )
 @click.option(
+    "--surface",
+    type=click.Choice(["voxel", "surfel"]),
+    default="voxel",
+    show_default=True,
+    help="What surfaces are made of: voxels (MONAI, medpy) or surfels (DeepMind).",
+)
+@click.option(
     "--undefined",
     type=click.Choice(["omit", "best", "worst", "fail"]),
     default="omit",

@@ -50,6 +50,7 @@ def evaluate(
     labels: Labels = None,
     ignore: int | None = None,
     valid: Any = None,
+    surface: str = "voxel",
     undefined: str = "omit",
 ) -> dict[str, Any]:
     """Score one prediction against one reference.
@@ -64,6 +65,7 @@ def evaluate(
             take everything that is not background as one label.
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; all by default.
+        surface: "voxel" or "surfel", for boundary metrics; see `segjax.case.make_case`.
         undefined: what becomes of a score that is 0/0: "omit" leaves NaN, "best" and
             "worst" put the metric's best and worst value, "fail" raises.
 
@@ -87,6 +89,8 @@ def evaluate(
     check_undefined(undefined)
     wanted = [get_metric(name) for name in _names(metrics)]
     if _traced(reference, prediction):
+        if surface != "voxel":
+            raise InputError("while tracing, surfaces are those of voxels; score NumPy arrays")
         return _trace(wanted, reference, prediction, spacing, labels, ignore, valid)
     case = make_case(
         reference=reference,
@@ -95,6 +99,7 @@ def evaluate(
         labels=labels,
         ignore=ignore,
         valid=valid,
+        surface=surface,
     )
     case, known = measure(case, wanted)
     as_mask = case.foreground or (labels is None and len(case.labels) < 2)
@@ -149,6 +154,7 @@ def evaluate_batch(
     spacing: Spacing = None,
     labels: Labels = None,
     ignore: int | None = None,
+    surface: str = "voxel",
     cases: Sequence[str] | None = None,
 ) -> Table:
     """Score a stack of cases of one shape, in one compiled program.
@@ -160,6 +166,7 @@ def evaluate_batch(
         spacing: voxel size along each array axis of one case; default 1.
         labels: labels to score; None for those that occur in any case.
         ignore: label of the references whose voxels are not counted.
+        surface: "voxel" or "surfel", for boundary metrics; see `segjax.case.make_case`.
         cases: names; numbers by default.
 
     Returns:
@@ -191,6 +198,7 @@ def evaluate_batch(
         spacing=None if spacing is None else (1.0, *np.broadcast_to(spacing, r.ndim - 1)),
         labels=labels,
         ignore=ignore,
+        surface=surface,
     )
     if len(r) and whole.reference.shape[0] != len(r):  # was turned to memory order
         whole = replace(whole, reference=whole.reference.T, prediction=whole.prediction.T)
@@ -217,7 +225,7 @@ def evaluate_batch(
 def _parts(stack: Case) -> Iterator[Case]:
     for i, (r, p) in enumerate(zip(stack.reference, stack.prediction, strict=True)):
         valid = None if stack.valid is None else stack.valid[i]
-        yield replace(stack, reference=r, prediction=p, valid=valid)
+        yield replace(stack, reference=r, prediction=p, valid=valid, spacing=stack.spacing[1:])
 
 
 def _count_stack(stack: Case) -> Confusion:

@@ -144,13 +144,20 @@ def test_a_batch_scores_as_its_cases_do(kind, rng):
         references, predictions = label_maps(rng, (4, 6, 5))
     if kind == "fortran":
         references, predictions = np.asfortranarray(references), np.asfortranarray(predictions)
-    metrics = ["dice", "mcc", "mIoU", "vi", "jaccard_sparse"]
-    table = segjax.evaluate_batch(references=references, predictions=predictions, metrics=metrics)
+    metrics = ["dice", "mcc", "mIoU", "vi", "jaccard_sparse", "hd95", "nsd@2"]
+    spacing = (2.0, 0.5)
+    table = segjax.evaluate_batch(
+        references=references, predictions=predictions, metrics=metrics, spacing=spacing
+    )
     labels = [label.value for label in table.labels]
     assert labels == ([1] if kind == "masks" else [1, 2, 5])
     for i in range(4):
         alone = segjax.evaluate(
-            reference=references[i], prediction=predictions[i], metrics=metrics, labels=labels
+            reference=references[i],
+            prediction=predictions[i],
+            metrics=metrics,
+            labels=labels,
+            spacing=spacing,
         )
         for column, scores in table.columns.items():
             score = alone[column.metric]

@@ -130,6 +130,21 @@ def test_surfaces_of_voxels_score_as_trusted_peers_score_them(case):
             assert not np.isfinite(value)
 
 
+@of_kind("binary")
+def test_surfels_score_as_surface_distance_scores_them(case):
+    if not all(x.any() for x in images(case).values()):
+        pytest.skip("surface-distance has its own values for empty masks")
+    tau, spacing = case["params"]["tau"], case["params"]["spacing"]
+    names = {k: v.format(tau=tau) for k, v in VOXEL_SURFACES.items()}
+    scores = segjax.evaluate(
+        **images(case), spacing=spacing, metrics=list(names.values()), surface="surfel"
+    )
+    for expected in case["expected"]:
+        name, _, kind = expected["metric"].partition("@")
+        if kind == "surfel" and not expected.get("informative"):
+            check(scores[segjax.get_metric(names[name]).name], expected)
+
+
 # What each peer does with empty masks, said as our policies. None: 0/0 counts as 0, which
 # is no policy of ours but for a miss.
 EMPTY_POLICY = {"medpy": "best", "mr": "best", "segauge": "best", "monai": "omit"}

@@ -38,6 +38,7 @@ class Options:
         label_names: what the labels are called; a label that is not listed is an error.
         spacing: voxel size along each array axis, in place of what the files say.
         ignore: label of the references whose voxels are not counted.
+        surface: "voxel" or "surfel", for boundary metrics; see `segjax.case.make_case`.
         undefined: policy for 0/0; see `Table.resolved`.
         missing: policy for empty predictions; see `Table.resolved`.
         replicates: of the bootstrap.
@@ -52,6 +53,7 @@ class Options:
     label_names: Mapping[int, str] = field(default_factory=dict)
     spacing: Sequence[float] | float | None = None
     ignore: int | None = None
+    surface: str = "voxel"
     undefined: str = "omit"
     missing: str = "diagonal"
     replicates: int = REPLICATES
@@ -81,6 +83,7 @@ class Plan:
             "labels": labels if labels is None or isinstance(labels, str) else list(labels),
             "spacing": None if o.spacing is None else np.atleast_1d(o.spacing).tolist(),
             "ignore": self.ignore,
+            "surface": o.surface,
         }
 
     def as_options(self) -> dict[str, Any]:

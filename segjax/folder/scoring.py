@@ -82,6 +82,7 @@ def _score(loaded: Loaded, plan: Plan) -> Entry:
             spacing=given,
             labels=plan.labels,
             ignore=ignore,
+            surface=plan.options.surface,
         )
         _check_listed(case, pair, plan)
         _check_few(case, pair, plan)

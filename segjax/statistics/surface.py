@@ -13,7 +13,7 @@ from scipy import ndimage
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
 from segjax.case import Case, check_spacing
-from segjax.ops import distance
+from segjax.ops import distance, surfels
 
 
 @jax.tree_util.register_dataclass
@@ -125,7 +125,7 @@ def measure_surfaces(case: Case) -> SurfaceDistances:
             f"boundary metrics need a 2-D or 3-D image, got {case.reference.ndim} axes; "
             "drop axes of size 1, or score planes one by one"
         )
-    pairs = [_measure(*_masks(case, label), case.spacing) for label in case.labels]
+    pairs = [_measure(case, label) for label in case.labels]
     reference, prediction = zip(*pairs, strict=True)
     return SurfaceDistances(_stack(reference), _stack(prediction))
 
@@ -140,19 +140,26 @@ def _masks(case: Case, label: int) -> tuple[np.ndarray, np.ndarray, np.ndarray |
 
 
 def _measure(
-    r: np.ndarray, p: np.ndarray, kept: np.ndarray | None, spacing: tuple[float, ...]
+    case: Case, label: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(distances, weights) of the surface voxels of each mask."""
+    """(distances, weights) of the elements of each surface of a label."""
+    r, p, kept = _masks(case, label)
+    if case.surface == "surfel":
+        if kept is not None:
+            raise InputError(
+                "surfels lie between voxels and cannot be ignored; use surface=voxel with ignored "
+                "voxels"
+            )
+        return surfels.surfel_distances(r, p, case.spacing)
     box = bounding_box(r | p)
     if box is None:
         nothing = np.zeros(0)
         return (nothing, nothing), (nothing, nothing)
     r, p = r[box], p[box]
-    sides = voxel_distances(r, p, spacing)
+    sides = voxel_distances(r, p, case.spacing)
     weights = [np.ones(d.size) for d in sides]
     if kept is not None:
-        surfaces = (surface_voxels(x) for x in (r, p))
-        weights = [kept[box][s].astype(float) for s in surfaces]
+        weights = [kept[box][surface_voxels(x)].astype(float) for x in (r, p)]
     return (sides[0], weights[0]), (sides[1], weights[1])
 
 
