@@ -120,7 +120,8 @@ def make_case(
     most = max(_greatest(r, "reference"), _greatest(p, "prediction"))
     if r.dtype != p.dtype and np.bool_ in (r.dtype, p.dtype):
         r, p = (x.view(np.uint8) if x.dtype == np.bool_ else x for x in (r, p))
-    if r.flags.f_contiguous and p.flags.f_contiguous and valid is None:
+    turned = all(x.flags.f_contiguous and not x.flags.c_contiguous for x in (r, p))
+    if turned and valid is None:
         r, p, spacing = r.T, p.T, _reversed(spacing)  # voxels in memory order: no copies later
     return Case(
         reference=r,

@@ -192,6 +192,8 @@ def evaluate_batch(
     names = tuple(map(str, range(len(r)))) if cases is None else tuple(cases)
     if len(names) != len(r):
         raise InputError(f"{len(names)} names for {len(r)} cases")
+    # Cases stay on the first axis: `make_case` turns Fortran order round.
+    r, p = np.ascontiguousarray(r), np.ascontiguousarray(p)
     whole = make_case(
         reference=r,
         prediction=p,
@@ -200,8 +202,6 @@ def evaluate_batch(
         ignore=ignore,
         surface=surface,
     )
-    if len(r) and whole.reference.shape[0] != len(r):  # was turned to memory order
-        whole = replace(whole, reference=whole.reference.T, prediction=whole.prediction.T)
     if whole.wanted is None:
         masks = whole.reference.dtype == np.bool_
         whole = replace(whole, wanted=(1,)) if masks else count_present(whole)[0]

@@ -26,7 +26,8 @@ from segjax.ops import packing
 _NONE = 1 << 14  # farther than any voxel of a row; coordinates must be below
 MOST_COLUMNS = _NONE
 _UNROLL = 8
-_TILE = 256  # points that stop together
+_TILES = (128, 1024)  # points that stop together, of a small and of a large surface
+_LARGE = 2**12
 _FIRST = 16  # rows visited before the points that are done are sorted out
 
 
@@ -172,7 +173,7 @@ def _nearest(
         look-ups (theirs may be too large).
     """
     capacity = points.row.shape[0]
-    tile = min(_TILE, capacity)
+    tile = min(_TILES[capacity > _LARGE], capacity)
     offset, squared = jnp.asarray(rows.offset), jnp.asarray(rows.squared)
     count = offset.shape[0]
     far = squared[-1]
@@ -296,7 +297,7 @@ def between_surfaces(
 # padding is cheap: a folder of many shapes then shares a handful.
 
 _FEWEST_WORDS = 2**11
-_FEWEST_POINTS = 2**10
+_FEWEST_POINTS = 2**12
 # On a CPU a dense transform is no slower beyond so many look-ups a voxel, of some ns each.
 _PATIENCE = 6.0
 _LEAST_BUDGET = 2**18
