@@ -88,3 +88,4 @@ asd: MetricFunction
 mhd: MetricFunction
 nemhd: MetricFunction
 nsd: MetricFunction
+average_hausdorff: MetricFunction

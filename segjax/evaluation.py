@@ -18,6 +18,7 @@ from segjax.statistics import (
     STATISTICS,
     Confusion,
     Foreground,
+    PointDistances,
     Scribbles,
     SurfaceDistances,
     confusion,
@@ -324,13 +325,14 @@ def _trace(
     return {m.name: scores[m.name][0] if m.per == "label" else scores[m.name] for m in metrics}
 
 
-def _traced_surfaces(r: Any, p: Any, spacing: tuple[float, ...], valid: Any) -> Any:
+def _traced_surfaces(kind: type, r: Any, p: Any, spacing: tuple[float, ...], valid: Any) -> Any:
     if valid is not None:
         raise InputError(
             "surfaces cannot leave out voxels while tracing; drop ignore= or valid=, or score "
             "NumPy arrays"
         )
-    return surface_distances(reference=r, prediction=p, spacing=spacing)
+    solid = kind is PointDistances
+    return surface_distances(reference=r, prediction=p, spacing=spacing, solid=solid)
 
 
 def _traced_statistic(
@@ -362,13 +364,13 @@ def _traced_statistic(
         if kind is Confusion:
             counts = confusion(reference=r, prediction=p, valid=valid)
             return jax.tree.map(lambda x: x[None], counts)
-        if kind is SurfaceDistances:
-            distances = _traced_surfaces(r, p, spacing, valid)
+        if issubclass(kind, SurfaceDistances):
+            distances = _traced_surfaces(kind, r, p, spacing, valid)
             return jax.tree.map(lambda x: x[None], distances)
     if r.dtype == jnp.bool_ or p.dtype == jnp.bool_:
         r, p = r.astype(jnp.int32), p.astype(jnp.int32)
-    if kind is SurfaceDistances:
-        of_label = lambda label: _traced_surfaces(r == label, p == label, spacing, valid)
+    if issubclass(kind, SurfaceDistances):
+        of_label = lambda k: _traced_surfaces(kind, r == k, p == k, spacing, valid)
         return jax.lax.map(of_label, jnp.asarray(wanted, jnp.int32))
     if kind is Confusion:
         return label_confusion(reference=r, prediction=p, labels=wanted, valid=valid)

@@ -83,6 +83,18 @@ def test_empty_and_full_masks_match_the_definition(name, reference, prediction):
     check(reference, prediction, (1.0, 1.0))
 
 
+@pytest.mark.parametrize("shape", [(9, 13), (5, 6, 7)])
+def test_average_hausdorff_looks_at_every_voxel(shape, rng):
+    for spacing in SPACINGS[len(shape)]:
+        for share in (0, 0.05, 0.5):
+            reference, prediction = rng.random((2, *shape)) < (share, 0.3)[share > 0.2]
+            score = segjax.average_hausdorff(
+                reference=reference, prediction=prediction, spacing=spacing
+            )
+            wanted = definition.average_hausdorff(reference, prediction, spacing)
+            np.testing.assert_allclose(score, wanted, rtol=1e-6)
+
+
 def test_squared_distances_are_exact_integers(rng):
     from scipy import ndimage
 
@@ -120,7 +132,9 @@ def test_points_far_from_few_sites_are_given_to_the_dense_transform(monkeypatch)
     prediction[0, 0] = True
     called = []
     original = surface._by_transform
-    monkeypatch.setattr(surface, "_by_transform", lambda *a: called.append(1) or original(*a))
+    monkeypatch.setattr(
+        surface, "_by_transform", lambda *a, **k: called.append(1) or original(*a, **k)
+    )
     monkeypatch.setattr(distance, "_PATIENCE", 0.01)
     monkeypatch.setattr(distance, "_LEAST_BUDGET", 0)
     impatient = surface.voxel_distances(reference, prediction, (1.0, 1.0))
@@ -267,8 +281,9 @@ def test_too_small_a_capacity_is_never_silent(rng):
 def test_gradients_of_distances_are_finite():
     d = random_distances(np.random.default_rng(0), 20, weighted=True)
     d = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), d)
+    sides = (d.reference, d.prediction)
     for metric in boundary.METRICS:
-        for leaf in jax.tree.leaves(jax.grad(lambda d, m=metric: m(d).sum())(d)):
+        for leaf in jax.tree.leaves(jax.grad(lambda d, m=metric: m(m.statistic(*d)).sum())(sides)):
             assert np.isfinite(leaf).all(), metric.name
 
 

@@ -51,6 +51,15 @@ def test_scores_are_those_of_miseval(label):
     np.testing.assert_allclose(scores, MISEVAL[label], atol=5e-5)
 
 
+def test_distances_are_right_where_those_of_miseval_are_not():
+    # Shifted by one row: the average is that of the voxels that stick out, 4 of 12, by 1.
+    truth, pred = PAIRS[-1]
+    assert miseval.evaluate(truth, pred, "HD") == 1
+    assert miseval.evaluate(truth, pred, "AHD") == pytest.approx(4 / 12)
+    assert miseval.evaluate(EMPTY, EMPTY, "HD") == miseval.evaluate(EMPTY, EMPTY, "AHD") == 0
+    assert miseval.evaluate(H, EMPTY, "AHD") == np.inf
+
+
 def test_every_label_is_called_as_miseval_calls_it():
     truth, pred = PAIRS[-1]
     for label in miseval.metric_dict:
@@ -100,7 +109,7 @@ def test_probabilities_have_their_classes_last(rng):
         ),
         (lambda: miseval.evaluate(H, H[:, :1], "DSC"), ValueError, "same shape"),
         (lambda: miseval.evaluate(H, H, "DSC", poling="sum"), TypeError, "poling"),
-        (lambda: miseval.evaluate(H, H, "HD"), KeyError, "boundary metric"),
+        (lambda: miseval.evaluate(H, H, "BD"), KeyError, "boundary metric"),
         (lambda: miseval.calc_Hinge(H, np.ones((3, 8))), ValueError, "classes go on a last axis"),
         (lambda: miseval.calc_Hinge(H, H, pooling="median"), ValueError, "pooling must be"),
     ],

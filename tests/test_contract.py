@@ -123,10 +123,10 @@ def test_host_scores_are_float64_and_traced_ones_float32(metric, rng):
 
 @every_metric
 def test_leading_axes_are_free(metric, rng):
-    if metric.statistic is SurfaceDistances:
+    if issubclass(metric.statistic, SurfaceDistances):
         one = np.stack([rng.random((4, 5)), rng.integers(0, 2, (4, 5))]).astype(float)
         one[:, :, -1] = 1  # at least one element
-        wrap = lambda x: SurfaceDistances(
+        wrap = lambda x: metric.statistic(
             Surface(x[..., 0, :2, :], x[..., 1, :2, :]), Surface(x[..., 0, 2:, :], x[..., 1, 2:, :])
         )
     elif metric.statistic in (Contingency, ConfusionMatrix):

@@ -12,6 +12,9 @@ these exceptions, where miseval is wrong:
 - Probabilities (for "Hinge" and "CE") have the classes on a last axis that the truth does not
   have; predictions of the truth's own shape are taken as labels. miseval takes column `c` of
   the image for the probabilities of class `c`.
+- "HD" is the Hausdorff distance of the surfaces of class `c`, and "AHD" the average over both
+  masks, in voxels; miseval hands image rows to the one, whatever the class, and returns the
+  maximum as the other. An empty mask is infinitely far, two empty ones 0 away as in miseval.
 - A misspelt option is an error; miseval drops it.
 
 "RI" is accuracy here, as it is there; segjax's own `rand_index` counts pairs.
@@ -25,6 +28,7 @@ import numpy as np
 
 from segjax._errors import InputError
 from segjax.case import make_case
+from segjax.evaluation import evaluate as evaluate_arrays
 from segjax.metrics import agreement, overlap
 from segjax.statistics import Confusion, ConfusionMatrix, count_labels
 
@@ -87,16 +91,21 @@ def _find(metric: Any) -> Score:
     raise KeyError(f"miseval has no metric {metric!r}{hint}")
 
 
-_BOUNDARY = ("hd", "hausdorffdistance", "ahd", "averagehausdorffdistance")
-_BOUNDARY += ("bd", "distance", "boundarydistance")
+_BOUNDARY = ("bd", "distance", "boundarydistance")
 
 
-def _confusion(truth: Any, pred: Any, c: int) -> Confusion:
+def _same_axes(truth: Any, pred: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both images, without the channel axis of size 1 that one of them may have."""
     r, p = np.asarray(truth), np.asarray(pred)
     if r.ndim != p.ndim:
         r, p = (
             x[..., 0] if x.ndim > min(r.ndim, p.ndim) and x.shape[-1] == 1 else x for x in (r, p)
         )
+    return r, p
+
+
+def _confusion(truth: Any, pred: Any, c: int) -> Confusion:
+    r, p = _same_axes(truth, pred)
     counts = count_labels(make_case(reference=r == c, prediction=p == c, labels=[1]))
     return Confusion(*(x[0] for x in (counts.tp, counts.fp, counts.fn, counts.tn)))
 
@@ -155,6 +164,22 @@ calc_VolumetricSimilarity = _score("calc_VolumetricSimilarity", overlap.volumetr
 calc_MCC = _score("calc_MCC", overlap.mcc, 0.0)
 calc_MCC_Normalized = _score("calc_MCC_Normalized", overlap.nmcc, 0.5)
 calc_MCC_Absolute = _score("calc_MCC_Absolute", overlap.amcc, 0.0)
+
+
+def calc_SimpleHausdorffDistance(truth: Any, pred: Any, c: int = 1) -> Any:
+    """Hausdorff distance of the surfaces of class `c`, in voxels; 0 for two empty masks."""
+    return _distance("hausdorff", truth, pred, c)
+
+
+def calc_AverageHausdorffDistance(truth: Any, pred: Any, c: int = 1) -> Any:
+    """Average Hausdorff distance over the voxels of class `c`; 0 for two empty masks."""
+    return _distance("average_hausdorff", truth, pred, c)
+
+
+def _distance(name: str, truth: Any, pred: Any, c: int) -> Any:
+    r, p = _same_axes(truth, pred)
+    score = evaluate_arrays(reference=r == c, prediction=p == c, metrics=[name])[name]
+    return np.float64(0.0 if np.isnan(score) else score)
 
 
 def calc_Hinge(
@@ -230,6 +255,8 @@ _LABELS = {
     calc_MCC: ("MatthewsCorrelationCoefficient", "MCC"),
     calc_MCC_Normalized: ("MCC_normalized", "nMCC"),
     calc_MCC_Absolute: ("MCC_absolute", "aMCC"),
+    calc_SimpleHausdorffDistance: ("HD", "HausdorffDistance"),
+    calc_AverageHausdorffDistance: ("AHD", "AverageHausdorffDistance"),
     calc_Hinge: ("Hinge", "HingeLoss"),
     calc_CrossEntropy: ("CE", "CrossEntropy"),
 }

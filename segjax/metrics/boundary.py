@@ -17,7 +17,7 @@ from jaxtyping import Float
 from segjax._errors import InputError
 from segjax._numerics import AnyArray, namespace, ratio
 from segjax.metrics._metric import Metric
-from segjax.statistics import Surface, SurfaceDistances
+from segjax.statistics import PointDistances, Surface, SurfaceDistances
 
 
 Scores: TypeAlias = Float[AnyArray, "*batch"]
@@ -256,6 +256,20 @@ def nsd(d: SurfaceDistances, *, tolerance: float | int = 1.0) -> Scores:
     return ratio(near(d.reference) + near(d.prediction), weight)
 
 
+def average_hausdorff(d: PointDistances) -> Scores:
+    """Average Hausdorff distance: the mean of the two directed means over all voxels.
+
+    Of the masks as point sets: every voxel counts, not those on the surface alone, and voxels
+    in both are 0 away. Infinite if one mask is empty, undefined if both are. (miseval returns
+    the maximum by this name.)
+
+    References:
+        Aydin, O. U. et al. (2021). On the usage of average Hausdorff distance for segmentation
+        performance assessment. Eur. Radiol. Exp. 5, 4. doi:10.1186/s41747-020-00200-2
+    """
+    return masd(d)
+
+
 _metric = partial(Metric, statistic=SurfaceDistances)
 _length = partial(_metric, best=0.0, worst=float("inf"), unit="length")
 
@@ -268,6 +282,11 @@ METRICS = (
     _length(function=masd, aliases=("mean average surface distance",)),
     _length(function=asd, aliases=("average surface distance", "MSD")),
     _length(function=mhd, aliases=("modified Hausdorff distance",)),
+    _length(
+        function=average_hausdorff,
+        statistic=PointDistances,
+        aliases=("AHD", "AverageHausdorffDistance", "average Hausdorff distance"),
+    ),
     _metric(function=nemhd, best=1.0, worst=0.0, aliases=("neMHD",)),
     _metric(
         function=nsd,

@@ -258,7 +258,7 @@ class Distances(NamedTuple):
     unsettled: Any
 
 
-@partial(jax.jit, static_argnames="capacity")
+@partial(jax.jit, static_argnames=("capacity", "solid"))
 def between_surfaces(
     first: UInt32[Any, " word"],
     second: UInt32[Any, " word"],
@@ -268,6 +268,7 @@ def between_surfaces(
     budget: Any,
     *,
     capacity: int,
+    solid: bool = False,
 ) -> Distances:
     """Measure the surfaces of two packed masks to each other.
 
@@ -279,9 +280,12 @@ def between_surfaces(
         step: spacing along the rows; not looked at if distances are integers.
         budget: look-ups per direction after which to give up; infinity for never.
         capacity: room for surface voxels, fixed while tracing.
+        solid: measure all voxels of the masks in place of those on the surface.
     """
     grid = Grid(*(jnp.asarray(n, jnp.int32) for n in grid))
-    surfaces = [surface_words(jnp.asarray(x), grid) for x in (first, second)]
+    surfaces = [jnp.asarray(x) for x in (first, second)]
+    if not solid:
+        surfaces = [surface_words(x, grid) for x in surfaces]
     points = [points_of(s, grid, capacity) for s in surfaces]
     tables = [_table(s, grid) for s in reversed(surfaces)]
     # One after the other, in a loop, so that the search is compiled once.

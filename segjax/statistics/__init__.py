@@ -26,8 +26,10 @@ from segjax.statistics.contingency import (
     count_segments as count_segments,
 )
 from segjax.statistics.surface import (
+    PointDistances as PointDistances,
     Surface as Surface,
     SurfaceDistances as SurfaceDistances,
+    measure_points as measure_points,
     measure_surfaces as measure_surfaces,
     surface_distances as surface_distances,
 )
@@ -41,4 +43,5 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     Contingency: count_segments,
     ConfusionMatrix: count_matrix,
     SurfaceDistances: measure_surfaces,
+    PointDistances: measure_points,
 }

@@ -1,7 +1,7 @@
 """Distances between the surfaces of two masks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -41,12 +41,19 @@ class SurfaceDistances:
     prediction: Surface
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PointDistances(SurfaceDistances):
+    """As `SurfaceDistances`, of all voxels of the masks in place of those on the surface."""
+
+
 def surface_distances(
     *,
     reference: Bool[Array, "*space"],
     prediction: Bool[Array, "*space"],
     spacing: Sequence[float | int] | float | int | None = None,
     capacity: int | None = None,
+    solid: bool = False,
 ) -> SurfaceDistances:
     """Measure the surface voxels of two masks to each other; pure, for `jit` and `vmap`.
 
@@ -60,6 +67,7 @@ def surface_distances(
         spacing: voxel size along each array axis, fixed while tracing; default 1.
         capacity: room for surface voxels, fixed while tracing; by default as many as there
             are voxels. Should a surface have more, all distances are NaN.
+        solid: measure all voxels of the masks in place of those on the surface.
 
     Returns:
         Distances in float32, padded to `capacity` with weight 0.
@@ -77,7 +85,7 @@ def surface_distances(
     grid, words = zip(*(_pack(x) for x in (reference, prediction)), strict=True)
     rows, step, unit = distance.rows_within(grid[0], lengths)
     d = distance.between_surfaces(
-        *words, grid[0], rows, np.float32(step), np.float32(np.inf), capacity=capacity
+        *words, grid[0], rows, np.float32(step), np.float32(np.inf), capacity=capacity, solid=solid
     )
     overflow = (d.counts > capacity).any()
 
@@ -89,7 +97,8 @@ def surface_distances(
         far = jnp.where(there & (other == 0), jnp.inf, far)
         return Surface(jnp.where(overflow, jnp.nan, far), there.astype(jnp.float32))
 
-    return SurfaceDistances(
+    kind = PointDistances if solid else SurfaceDistances
+    return kind(
         reference=one(d.first, d.counts[0], d.counts[1]),
         prediction=one(d.second, d.counts[1], d.counts[0]),
     )
@@ -105,6 +114,12 @@ def _pack(mask: Bool[Array, "*space"]) -> tuple[distance.Grid, Any]:
 
 
 # Below: from the host. Masks are cropped to their joint bounding box and packed there.
+
+
+def measure_points(case: Case) -> PointDistances:
+    """Distances of all voxels of every label of a case in host memory; see `measure_surfaces`."""
+    d = measure_surfaces(replace(case, surface="solid"))
+    return PointDistances(d.reference, d.prediction)
 
 
 def measure_surfaces(case: Case) -> SurfaceDistances:
@@ -156,10 +171,12 @@ def _measure(
         nothing = np.zeros(0)
         return (nothing, nothing), (nothing, nothing)
     r, p = r[box], p[box]
-    sides = voxel_distances(r, p, case.spacing)
+    solid = case.surface == "solid"
+    sides = voxel_distances(r, p, case.spacing, solid=solid)
     weights = [np.ones(d.size) for d in sides]
     if kept is not None:
-        weights = [kept[box][surface_voxels(x)].astype(float) for x in (r, p)]
+        elements = (x if solid else surface_voxels(x) for x in (r, p))
+        weights = [kept[box][x].astype(float) for x in elements]
     return (sides[0], weights[0]), (sides[1], weights[1])
 
 
@@ -180,30 +197,46 @@ def surface_voxels(mask: np.ndarray) -> np.ndarray:
 
 
 def voxel_distances(
-    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
+    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...], *, solid: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of the surface voxels of two masks to each other, in raster order, float64."""
+    """Distances of the surface voxels of two masks to each other, in raster order, float64.
+
+    Args:
+        first: mask, 2-D or 3-D; cropped, or time is lost.
+        second: the other, of the same shape.
+        spacing: voxel size along each axis.
+        solid: measure all voxels in place of those on the surface.
+
+    Raises:
+        InputError: if the last axis is too long.
+    """
     ready = distance.prepare(first, second, spacing)
     d = distance.with_room(
         lambda capacity: distance.between_surfaces(
-            *ready.words, ready.grid, ready.rows, ready.step, ready.budget, capacity=capacity
+            *ready.words,
+            ready.grid,
+            ready.rows,
+            ready.step,
+            ready.budget,
+            capacity=capacity,
+            solid=solid,
         )
     )
     counts = np.asarray(d.counts)
     if counts.min() == 0:
         return np.full(counts[0], np.inf), np.full(counts[1], np.inf)
     if np.any(np.asarray(d.unsettled)):
-        return _by_transform(first, second, spacing)
+        return _by_transform(first, second, spacing, solid=solid)
     sides = (np.asarray(x)[:n] for x, n in ((d.first, counts[0]), (d.second, counts[1])))
     there, back = (ready.unit * np.sqrt(x.astype(float)) for x in sides)
     return there, back
 
 
 def _by_transform(
-    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
+    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...], *, solid: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same by dense transforms, for many points far from few sites (on a CPU)."""
-    surfaces = surface_voxels(first), surface_voxels(second)
+    surfaces = (first, second) if solid else (surface_voxels(first), surface_voxels(second))
     transform = lambda s: np.asarray(ndimage.distance_transform_edt(~s, sampling=spacing))
     return transform(surfaces[1])[surfaces[0]], transform(surfaces[0])[surfaces[1]]
 

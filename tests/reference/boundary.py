@@ -79,3 +79,12 @@ def nemhd(r, p, tau=10):
 
 def nsd(r, p, tolerance=1):
     return _mean(np.concatenate([r, p]) <= tolerance + 1e-9)
+
+
+def average_hausdorff(reference, prediction, spacing):
+    """Mean of the directed means over all voxels of both masks."""
+    points = [np.argwhere(m) * np.array(spacing, float) for m in (reference, prediction)]
+    if not len(points[0]) or not len(points[1]):
+        return math.inf if len(points[0]) + len(points[1]) else math.nan
+    nearest = lambda a, b: [np.sqrt(((p - b) ** 2).sum(1)).min() for p in a]
+    return (np.mean(nearest(*points)) + np.mean(nearest(*points[::-1]))) / 2
