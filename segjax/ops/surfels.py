@@ -23,7 +23,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float64, Int, Num, UInt8, UInt32
-from scipy import ndimage
 
 from segjax.ops import distance
 from segjax.ops.distance import Grid, Rows
@@ -276,6 +275,8 @@ def surfel_distances(
     Raises:
         InputError: if the objects are too long.
     """
+    from scipy import ndimage  # 0.2 s that few calls need
+
     box = next(iter(ndimage.find_objects((first | second).view(np.uint8))), None)
     if box is None:
         nothing = np.zeros(0)
@@ -328,6 +329,8 @@ def _by_transform(
     first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
 ) -> list[np.ndarray]:
     """The same distances by dense transforms, for many points far from few (on a CPU)."""
+    from scipy import ndimage
+
     everything = 2**2**first.ndim - 1
     codes = (neighbour_codes(mask) for mask in (first, second))
     surfaces = [(c != 0) & (c != everything) for c in codes]

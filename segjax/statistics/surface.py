@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from scipy import ndimage
 
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
@@ -193,6 +192,8 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
 
 def surface_voxels(mask: np.ndarray) -> np.ndarray:
     """Voxels of a mask with a face neighbour outside it; beyond the image is outside."""
+    from scipy import ndimage  # 0.2 s that few calls need
+
     return mask & ~ndimage.binary_erosion(mask)
 
 
@@ -236,6 +237,8 @@ def _by_transform(
     first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...], *, solid: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same by dense transforms, for many points far from few sites (on a CPU)."""
+    from scipy import ndimage
+
     surfaces = (first, second) if solid else (surface_voxels(first), surface_voxels(second))
     transform = lambda s: np.asarray(ndimage.distance_transform_edt(~s, sampling=spacing))
     return transform(surfaces[1])[surfaces[0]], transform(surfaces[0])[surfaces[1]]
