@@ -98,11 +98,7 @@ def make_case(
             `spacing` is not one positive number per axis.
     """
     r, p = as_labels(reference, "reference"), as_labels(prediction, "prediction")
-    if r.shape != p.shape:
-        raise InputError(
-            f"reference and prediction must have the same shape, got {r.shape} and {p.shape}; "
-            "resample the prediction to the grid of the reference first"
-        )
+    check_same_grid(r, p)
     if valid is not None:
         valid = as_host(valid).astype(bool)
         if valid.shape != r.shape:
@@ -134,6 +130,15 @@ def make_case(
         valid=valid,
         surface=surface,
     )
+
+
+def check_same_grid(reference: Any, prediction: Any) -> None:
+    """Raise `InputError` if two arrays differ in shape; nothing is broadcast."""
+    if reference.shape != prediction.shape:
+        raise InputError(
+            f"reference and prediction must have the same shape, got {reference.shape} and "
+            f"{prediction.shape}; resample the prediction to the grid of the reference first"
+        )
 
 
 def as_host(array: Any) -> np.ndarray:

@@ -12,7 +12,16 @@ import numpy as np
 from jax.core import Tracer
 
 from segjax._errors import InputError
-from segjax.case import Case, Labels, Spacing, as_labels, check_labels, check_spacing, make_case
+from segjax.case import (
+    Case,
+    Labels,
+    Spacing,
+    as_labels,
+    check_labels,
+    check_same_grid,
+    check_spacing,
+    make_case,
+)
 from segjax.metrics import Metric, get_metric
 from segjax.statistics import (
     STATISTICS,
@@ -305,11 +314,7 @@ def _trace(
 ) -> dict[str, Any]:
     """Score arrays whose values are not known yet."""
     r, p = jnp.asarray(reference), jnp.asarray(prediction)
-    if r.shape != p.shape:
-        raise InputError(
-            f"reference and prediction must have the same shape, got {r.shape} and {p.shape}; "
-            "resample the prediction to the grid of the reference first"
-        )
+    check_same_grid(r, p)
     valid = None if valid is None else jnp.asarray(valid)
     wanted = None if labels is None or isinstance(labels, str) else check_labels(labels, ignore)
     if ignore is not None:

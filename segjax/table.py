@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from segjax._errors import InputError
+from segjax._numerics import defined_mean
 from segjax.metrics import Metric, get_metric
 from segjax.statistics import Confusion, pooled
 
@@ -145,10 +146,7 @@ class Table:
     def mean_over_labels(self, metric: str, **policy: str) -> np.ndarray:
         """Per case, the mean of a metric over the labels whose score is left by the policy."""
         scores = np.stack([self.resolved(Column(metric, k.value), **policy) for k in self.labels])
-        there = ~np.isnan(scores)
-        n = there.sum(0)
-        total = np.where(there, scores, 0).sum(0)
-        return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+        return defined_mean(scores, axis=0)
 
     def pooled(self, column: Column) -> float | None:
         """Score of the voxels of all cases together; None where counts do not give it."""

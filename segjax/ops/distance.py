@@ -363,6 +363,17 @@ def prepare(first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]) -
     )
 
 
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """Slices of the smallest box that holds a mask; None if it is empty."""
+    box = []
+    for axis in range(mask.ndim):
+        there = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
+        if not there.size:
+            return None
+        box.append(slice(int(there[0]), int(there[-1]) + 1))
+    return tuple(box)
+
+
 def with_room(search: Callable[[int], Any]) -> Any:
     """Search with room for more and more points, until the `counts` of the result fit."""
     capacity = _FEWEST_POINTS

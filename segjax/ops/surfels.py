@@ -275,9 +275,7 @@ def surfel_distances(
     Raises:
         InputError: if the objects are too long.
     """
-    from scipy import ndimage  # 0.2 s that few calls need
-
-    box = next(iter(ndimage.find_objects((first | second).view(np.uint8))), None)
+    box = distance.bounding_box(first | second)
     if box is None:
         nothing = np.zeros(0)
         return (nothing, nothing), (nothing, nothing)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int, Integer, Num, UInt32
 from segjax._compiling import counts_on_host
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
-from segjax.case import Case, encode
+from segjax.case import Case, check_same_grid, encode
 from segjax.ops import packing
 
 
@@ -81,7 +81,7 @@ def confusion(
     Raises:
         ValueError: if the shapes differ.
     """
-    _check_same_grid(reference, prediction)
+    check_same_grid(reference, prediction)
     total: Any = reference.size
     if valid is not None:
         reference, prediction, total = reference & valid, prediction & valid, packing.count(valid)
@@ -110,7 +110,7 @@ def label_confusion(
     Raises:
         ValueError: if the shapes differ.
     """
-    _check_same_grid(reference, prediction)
+    check_same_grid(reference, prediction)
 
     def one(label: Int[Array, ""]) -> Confusion:
         return confusion(reference=reference == label, prediction=prediction == label, valid=valid)
@@ -152,14 +152,6 @@ def with_prior(counts: Confusion, prior: float) -> Confusion:
     return replace(counts, tp=counts.tp + prior)
 
 
-def _check_same_grid(reference: Any, prediction: Any) -> None:
-    if reference.shape != prediction.shape:
-        raise ValueError(
-            f"reference and prediction must have the same shape, got {reference.shape} and "
-            f"{prediction.shape}; resample the prediction to the grid of the reference first"
-        )
-
-
 # Below: from the host. Maps are recoded and packed there, 32 voxels a word, because moving
 # and reducing bytes is what costs; the device counts words.
 
@@ -192,7 +184,7 @@ def count_masks(
     *, reference: Bool[np.ndarray, "case *space"], prediction: Bool[np.ndarray, "case *space"]
 ) -> Confusion:
     """Confusions of a stack of masks in host memory; int64 counts of shape (case,)."""
-    _check_same_grid(reference, prediction)
+    check_same_grid(reference, prediction)
     voxels = reference[0].size if len(reference) else 0
     packed = packing.pack_masks(reference), packing.pack_masks(prediction)
     if counts_on_host():

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Int, Integer, Num
 from segjax._compiling import counts_on_host
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
-from segjax.case import Case
+from segjax.case import Case, check_same_grid
 from segjax.ops import packing
 
 
@@ -74,8 +74,7 @@ def contingency(
     Raises:
         ValueError: if the shapes differ, or the table has 2**31 cells or more.
     """
-    if reference.shape != prediction.shape:
-        raise ValueError(f"shapes differ: {reference.shape} and {prediction.shape}")
+    check_same_grid(reference, prediction)
     cells = num_reference * num_prediction
     if cells >= 2**31:
         raise ValueError(f"a table of {num_reference} x {num_prediction} segments is too large")

@@ -165,7 +165,7 @@ def _measure(
                 "voxels"
             )
         return surfels.surfel_distances(r, p, case.spacing)
-    box = bounding_box(r | p)
+    box = distance.bounding_box(r | p)
     if box is None:
         nothing = np.zeros(0)
         return (nothing, nothing), (nothing, nothing)
@@ -177,17 +177,6 @@ def _measure(
         elements = (x if solid else surface_voxels(x) for x in (r, p))
         weights = [kept[box][x].astype(float) for x in elements]
     return (sides[0], weights[0]), (sides[1], weights[1])
-
-
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """Slices of the smallest box that holds a mask; None if it is empty."""
-    box = []
-    for axis in range(mask.ndim):
-        there = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
-        if not there.size:
-            return None
-        box.append(slice(int(there[0]), int(there[-1]) + 1))
-    return tuple(box)
 
 
 def surface_voxels(mask: np.ndarray) -> np.ndarray:
