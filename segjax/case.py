@@ -105,8 +105,7 @@ def make_case(
             raise InputError(f"valid has shape {valid.shape}, the label maps have {r.shape}")
     if ignore is not None and r.dtype == np.bool_:
         raise InputError("a boolean mask has no label to ignore; pass valid= instead")
-    if surface not in SURFACES:
-        raise InputError(f"surface must be one of {', '.join(SURFACES)}, got {surface!r}")
+    check_surface(surface)
     foreground = isinstance(labels, str)
     if foreground:
         if labels != "foreground":
@@ -139,6 +138,12 @@ def check_same_grid(reference: Any, prediction: Any) -> None:
             f"reference and prediction must have the same shape, got {reference.shape} and "
             f"{prediction.shape}; resample the prediction to the grid of the reference first"
         )
+
+
+def check_surface(surface: str) -> None:
+    """Raise `InputError` if there is no such kind of surface."""
+    if surface not in SURFACES:
+        raise InputError(f"surface must be one of {', '.join(SURFACES)}, got {surface!r}")
 
 
 def as_host(array: Any) -> np.ndarray:

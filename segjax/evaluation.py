@@ -1,9 +1,11 @@
 """From a pair of label maps to scores, each statistic computed once."""
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,10 +22,12 @@ from segjax.case import (
     check_labels,
     check_same_grid,
     check_spacing,
+    check_surface,
     make_case,
 )
 from segjax.metrics import Metric, get_metric
 from segjax.statistics import (
+    STACKED,
     STATISTICS,
     Confusion,
     Foreground,
@@ -49,6 +53,7 @@ DEFAULT_METRICS = (
     "precision",
     "volumetric_similarity",
 )
+_TOGETHER = 64  # cases of a stack
 
 
 def evaluate(
@@ -99,9 +104,8 @@ def evaluate(
     check_undefined(undefined)
     wanted = [get_metric(name) for name in _names(metrics)]
     if _traced(reference, prediction):
-        if surface != "voxel":
-            raise InputError("while tracing, surfaces are those of voxels; score NumPy arrays")
-        return _trace(wanted, reference, prediction, spacing, labels, ignore, valid)
+        check_surface(surface)
+        return _trace(wanted, reference, prediction, spacing, labels, ignore, valid, surface)
     case = make_case(
         reference=reference,
         prediction=prediction,
@@ -217,10 +221,9 @@ def evaluate_batch(
         whole = replace(whole, wanted=(1,)) if masks else count_present(whole)[0]
     others = [m for m in wanted if m.statistic is not Confusion]
     scores: dict[str, list[Any]] = {m.name: [] for m in others}
-    for part in _parts(whole) if others else ():
-        _, known = measure(part, others)
-        for m in others:
-            scores[m.name].append(m(known[m.statistic], voxel_volume=whole.voxel_volume))
+    for block in _blocks(_parts(whole)) if others else ():
+        for m, values in _score_block(block, others):
+            scores[m.name].extend(values)
     return make_table(
         cases=names,
         labels=[Label(k, str(k)) for k in whole.labels],
@@ -230,6 +233,26 @@ def evaluate_batch(
         voxel_volumes=np.full(len(r), whole.voxel_volume),
         diagonals=np.full(len(r), diagonal(whole.reference.shape[1:], whole.spacing[1:])),
     )
+
+
+def _blocks(parts: Iterator[Case]) -> Iterator[list[Case]]:
+    """Cases to be measured together, as many as memory has room for."""
+    while block := list(itertools.islice(parts, _TOGETHER)):
+        yield block
+
+
+def _score_block(block: list[Case], metrics: Sequence[Metric]) -> Iterator[tuple[Metric, Any]]:
+    """Scores of a few cases by each metric."""
+    volume = block[0].voxel_volume
+    stacked = {m.statistic for m in metrics} & STACKED.keys()
+    known = {kind: STACKED[kind](block) for kind in stacked}
+    alone = [m for m in metrics if m.statistic not in stacked]
+    each = [measure(case, alone)[1] for case in block] if alone else []
+    for m in metrics:
+        if m.statistic in known:
+            yield m, m(known[m.statistic], voxel_volume=volume)
+        else:
+            yield m, [m(one[m.statistic], voxel_volume=volume) for one in each]
 
 
 def _parts(stack: Case) -> Iterator[Case]:
@@ -258,7 +281,7 @@ def as_function(name: str) -> Callable[..., Any]:
     """A metric as a pure function of two label maps, for `jit`, `vmap`, `grad` and sharding.
 
     The function takes `reference` and `prediction` by keyword, then `spacing`, `labels`,
-    `ignore` and `valid` as `evaluate` does, then the metric's own options. NumPy arrays give
+    `ignore`, `valid` and `surface` as `evaluate` does, then the metric's own options. NumPy arrays give
     float64 scores; JAX arrays are scored where they are. While tracing, maps of several
     labels need `labels=`; floating-point JAX predictions are taken as probabilities of the
     foreground, and the score is then differentiable.
@@ -273,11 +296,14 @@ def as_function(name: str) -> Callable[..., Any]:
         labels: Labels = None,
         ignore: int | None = None,
         valid: Any = None,
+        surface: str = "voxel",
         **options: Any,
     ) -> Any:
         wanted = metric.at(**options) if options else metric
         if _traced(reference, prediction) or _soft(prediction):
-            scores = _trace([wanted], reference, prediction, spacing, labels, ignore, valid)
+            scores = _trace(
+                [wanted], reference, prediction, spacing, labels, ignore, valid, surface
+            )
         else:
             scores = evaluate(
                 reference=reference,
@@ -287,6 +313,7 @@ def as_function(name: str) -> Callable[..., Any]:
                 labels=labels,
                 ignore=ignore,
                 valid=valid,
+                surface=surface,
             )
         return scores[wanted.name]
 
@@ -311,6 +338,7 @@ def _trace(
     labels: Labels,
     ignore: int | None,
     valid: Any,
+    surface: str,
 ) -> dict[str, Any]:
     """Score arrays whose values are not known yet."""
     r, p = jnp.asarray(reference), jnp.asarray(prediction)
@@ -322,22 +350,15 @@ def _trace(
         valid = kept if valid is None else kept & valid
     kinds = dict.fromkeys(m.statistic for m in metrics)
     lengths = check_spacing(spacing, r.ndim)
-    known = {kind: _traced_statistic(kind, r, p, labels, wanted, valid, lengths) for kind in kinds}
+    known = {
+        kind: _traced_statistic(kind, r, p, labels, wanted, valid, lengths, surface)
+        for kind in kinds
+    }
     volume = math.prod(lengths)
     scores = {m.name: m(known[m.statistic], voxel_volume=volume) for m in metrics}
     if wanted is not None:
         return scores
     return {m.name: scores[m.name][0] if m.per == "label" else scores[m.name] for m in metrics}
-
-
-def _traced_surfaces(kind: type, r: Any, p: Any, spacing: tuple[float, ...], valid: Any) -> Any:
-    if valid is not None:
-        raise InputError(
-            "surfaces cannot leave out voxels while tracing; drop ignore= or valid=, or score "
-            "NumPy arrays"
-        )
-    solid = kind is PointDistances
-    return surface_distances(reference=r, prediction=p, spacing=spacing, solid=solid)
 
 
 def _traced_statistic(
@@ -348,12 +369,19 @@ def _traced_statistic(
     wanted: tuple[int, ...] | None,
     valid: Any,
     spacing: tuple[float, ...],
+    surface: str,
 ) -> Any:
     soft = jnp.issubdtype(p.dtype, jnp.floating)
     if soft:
         if kind is not Confusion or wanted is not None:
             raise InputError("probabilities have overlap metrics of one foreground only")
         return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
+    measure = partial(
+        surface_distances,
+        spacing=spacing,
+        valid=valid,
+        surface="solid" if kind is PointDistances else surface,
+    )
     if kind in (Foreground, Scribbles):
         if kind is Scribbles:
             valid = r > 0 if valid is None else (r > 0) & valid
@@ -370,12 +398,12 @@ def _traced_statistic(
             counts = confusion(reference=r, prediction=p, valid=valid)
             return jax.tree.map(lambda x: x[None], counts)
         if issubclass(kind, SurfaceDistances):
-            distances = _traced_surfaces(kind, r, p, spacing, valid)
+            distances = measure(reference=r, prediction=p)
             return jax.tree.map(lambda x: x[None], distances)
     if r.dtype == jnp.bool_ or p.dtype == jnp.bool_:
         r, p = r.astype(jnp.int32), p.astype(jnp.int32)
     if issubclass(kind, SurfaceDistances):
-        of_label = lambda k: _traced_surfaces(kind, r == k, p == k, spacing, valid)
+        of_label = lambda k: measure(reference=r == k, prediction=p == k)
         return jax.lax.map(of_label, jnp.asarray(wanted, jnp.int32))
     if kind is Confusion:
         return label_confusion(reference=r, prediction=p, labels=wanted, valid=valid)

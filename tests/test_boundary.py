@@ -2,17 +2,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import segjax
 from segjax import InputError
 from segjax.case import make_case
 from segjax.metrics import boundary
-from segjax.ops import distance
+from segjax.ops import distance, surfaces
+from segjax.ops.surfaces import Pair
 from segjax.statistics import (
     Surface,
     SurfaceDistances,
     measure_surfaces,
-    surface,
     surface_distances,
 )
 from tests.images import corner_cases, label_maps, masks
@@ -95,58 +96,119 @@ def test_average_hausdorff_looks_at_every_voxel(shape, rng):
             np.testing.assert_allclose(score, wanted, rtol=1e-6)
 
 
-def test_squared_distances_are_exact_integers(rng):
-    from scipy import ndimage
+def measured(reference, prediction, spacing):
+    [(there, back)] = surfaces.measure([Pair(reference, prediction)], spacing, "voxel")
+    return there.distance, back.distance
 
+
+def by_scipy(reference, prediction, spacing):
+    on_surface = [x & ~ndimage.binary_erosion(x) for x in (reference, prediction)]
+    far = [ndimage.distance_transform_edt(~x, sampling=spacing) for x in on_surface]
+    return far[1][on_surface[0]], far[0][on_surface[1]]
+
+
+def blobs(rng, shape):
+    return [ndimage.gaussian_filter(rng.normal(size=shape), 2) > 0.2 for _ in range(2)]
+
+
+def assert_close(got, wanted, rtol=1e-12):
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol)
+
+
+def test_squared_distances_are_exact_integers(rng):
     for shape in [(70, 300), (20, 30, 70)]:
-        reference, prediction = (
-            ndimage.gaussian_filter(rng.normal(size=shape), 2) > 0.2 for _ in range(2)
-        )
-        there, back = surface.voxel_distances(reference, prediction, (1.0,) * len(shape))
-        by_transform = surface._by_transform(reference, prediction, (1.0,) * len(shape))
-        for got, dense in zip((there, back), by_transform, strict=True):
-            np.testing.assert_array_equal(np.rint(got**2), np.rint(dense**2))
-            np.testing.assert_allclose(got, dense, rtol=1e-15)
+        for unit in (1.0, 0.3):
+            spacing = (unit,) * len(shape)
+            reference, prediction = blobs(rng, shape)
+            got = measured(reference, prediction, spacing)
+            wanted = by_scipy(reference, prediction, spacing)
+            for a, b in zip(got, wanted, strict=True):
+                whole = np.rint((b / unit) ** 2)
+                np.testing.assert_array_equal(a, unit * np.sqrt(whole))
 
 
 @pytest.mark.parametrize("spacing", [(0.1, 5.0, 0.7), (5.0, 0.1, 3.3)])
 def test_anisotropic_distances_are_those_of_float64(spacing, rng):
     reference, prediction = rng.random((2, 9, 11, 200)) < 0.01
-    got = surface.voxel_distances(reference, prediction, spacing)
-    dense = surface._by_transform(reference, prediction, spacing)
-    for a, b in zip(got, dense, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-6)
+    wanted = by_scipy(reference, prediction, spacing)
+    assert_close(measured(reference, prediction, spacing), wanted, rtol=1e-6)
 
 
-def test_capacity_grows_until_the_surface_fits(rng, monkeypatch):
-    monkeypatch.setattr(distance, "_FEWEST_POINTS", 16)
-    reference, prediction = rng.random((2, 60, 70)) < 0.5
-    got = surface.voxel_distances(reference, prediction, (1.0, 1.0))
-    for a, b in zip(got, surface._by_transform(reference, prediction, (1.0, 1.0)), strict=True):
-        np.testing.assert_allclose(a, b)
+def test_a_volume_of_one_plane_is_all_surface():
+    # Above and below it lies the outside of the image.
+    reference, prediction = np.zeros((2, 3, 9, 9), bool)
+    reference[1, 1:8, 1:8] = prediction[1, 3:6, 3:6] = True
+    got = measured(reference, prediction, (1.0, 1.0, 1.0))
+    assert [x.size for x in got] == [49, 9]
+    assert_close(got, by_scipy(reference, prediction, (1.0, 1.0, 1.0)))
 
 
-def test_points_far_from_few_sites_are_given_to_the_dense_transform(monkeypatch):
+@pytest.mark.parametrize("kind", ["voxel", "surfel", "solid"])
+def test_pairs_measured_together_do_not_see_each_other(kind, rng):
+    for spacing in [(1.0, 1.0), (2.0, 0.5), (1.0, 1.0, 1.0), (3.0, 0.8, 1.1)]:
+        pairs = []
+        for n in (3, 7, 12, 20):
+            shape = (n, *rng.integers(3, 40, len(spacing) - 1))
+            pairs += [Pair(*rng.random((2, *shape)) < share) for share in (0.02, 0.5)]
+            pairs.append(Pair(np.ones(shape, bool), np.zeros(shape, bool)))
+        together = surfaces.measure(pairs, spacing, kind)
+        alone = [surfaces.measure([pair], spacing, kind)[0] for pair in pairs]
+        for one, other in zip(together, alone, strict=True):
+            for a, b in zip(one, other, strict=True):
+                np.testing.assert_array_equal(a.distance, b.distance)
+                np.testing.assert_array_equal(a.weight, b.weight)
+
+
+def test_lists_of_rows_grow_until_every_point_is_settled(rng, monkeypatch):
+    monkeypatch.setattr(surfaces, "_FEWEST_ROWS", 16)
+    monkeypatch.setattr(surfaces, "_MORE_ROWS", 2)
+    for spacing in [(1.0, 1.0, 1.0), (3.0, 0.8, 1.1)]:
+        reference, prediction = rng.random((2, 12, 30, 40)) < (0.3, 0.001)[rng.integers(2)]
+        reference[:6], prediction[6:] = False, False
+        got = measured(reference, prediction, spacing)
+        assert_close(got, by_scipy(reference, prediction, spacing), rtol=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (2.0, 0.7)])
+@pytest.mark.parametrize("sites", [1, 60])
+def test_many_points_far_away_are_measured_otherwise(spacing, sites, monkeypatch):
     reference, prediction = np.zeros((2, 90, 120), bool)
     reference[::3] = True
-    prediction[0, 0] = True
-    called = []
-    original = surface._by_transform
-    monkeypatch.setattr(
-        surface, "_by_transform", lambda *a, **k: called.append(1) or original(*a, **k)
-    )
-    monkeypatch.setattr(distance, "_PATIENCE", 0.01)
-    monkeypatch.setattr(distance, "_LEAST_BUDGET", 0)
-    impatient = surface.voxel_distances(reference, prediction, (1.0, 1.0))
-    monkeypatch.setattr(distance, "_PATIENCE", np.inf)
-    patient = surface.voxel_distances(reference, prediction, (1.0, 1.0))
-    assert len(called) == 1
-    for a, b in zip(impatient, patient, strict=True):
-        np.testing.assert_allclose(a, b)
+    prediction[0, :sites] = True
+    used, finish = [], surfaces._finish
+    monkeypatch.setattr(surfaces, "_finish", lambda *x: used.append(1) or finish(*x))
+    monkeypatch.setattr(surfaces, "counts_on_host", lambda: True)
+    monkeypatch.setattr(surfaces, "_PATIENCE", 0.0)
+    monkeypatch.setattr(surfaces, "_LEAST_BUDGET", 0)
+    got = measured(reference, prediction, spacing)
+    assert used
+    assert_close(got, by_scipy(reference, prediction, spacing), rtol=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [None, (1.0, 1.0), (3.0, 0.5)])
+@pytest.mark.parametrize("extent", [(1, 40), (9, 9), (3, 200), (60, 60)])
+def test_lists_of_rows_are_complete_up_to_their_last_distance(spacing, extent):
+    if spacing is not None and extent[0] == 1:
+        spacing = (1.0, spacing[1])
+    rows = distance.rows_by_distance(*extent, spacing, 256)
+    scale = (1, 1) if spacing is None else spacing
+    listed = [(z, y) for z, y in rows.offset.tolist() if z < 1 << 20]
+    assert len(set(listed)) == len(listed)
+    assert (rows.squared[1:] >= rows.squared[:-1]).all()
+    for (z, y), squared in zip(rows.offset.tolist(), rows.squared, strict=False):
+        if z < 1 << 20:
+            assert squared == pytest.approx((z * scale[0]) ** 2 + (y * scale[1]) ** 2)
+    for z in range(1 - extent[0], extent[0]):
+        for y in range(1 - extent[1], extent[1]):
+            near = (z * scale[0]) ** 2 + (y * scale[1]) ** 2 < rows.squared[-1] * (1 - 1e-6)
+            assert (z, y) in listed or not near
 
 
 def test_objects_too_long_for_the_tables_are_refused():
-    long = np.ones((2, distance.MOST_COLUMNS), bool)
+    longest = np.ones((1, distance.MOST_COLUMNS), bool)
+    assert segjax.hausdorff(reference=longest, prediction=longest) == 0
+    long = np.ones((2, distance.MOST_COLUMNS + 1), bool)
     with pytest.raises(InputError, match="score the image in tiles"):
         segjax.hausdorff(reference=long, prediction=long)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from segjax.ops import distance, surfels
-from segjax.ops.surfels import element_sizes, neighbour_codes, surfel_distances
+from segjax.ops import distance, morphology, surfaces
+from segjax.ops.surfels import codes_at, element_sizes
 
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -25,16 +25,21 @@ SPACINGS = [(1.0, 1.0), (2.0, 0.7), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (2.0, 0.7,
 spacings = pytest.mark.parametrize("spacing", SPACINGS, ids=str)
 
 
-@pytest.fixture(params=["look-ups", "transform"])
+@pytest.fixture(params=["look-ups", "otherwise"])
 def by(request, monkeypatch):
     """Both ways to measure: as if on a CPU, whose budget never or always runs out."""
-    monkeypatch.setattr(distance, "counts_on_host", lambda: True)
-    monkeypatch.setattr(distance, "_LEAST_BUDGET", 0)
-    monkeypatch.setattr(distance, "_PATIENCE", np.inf if request.param == "look-ups" else 0.0)
-    used, dense = [], surfels._by_transform
-    monkeypatch.setattr(surfels, "_by_transform", lambda *x: used.append(1) or dense(*x))
+    monkeypatch.setattr(surfaces, "counts_on_host", lambda: True)
+    monkeypatch.setattr(surfaces, "_LEAST_BUDGET", 0)
+    monkeypatch.setattr(surfaces, "_PATIENCE", np.inf if request.param == "look-ups" else 0.0)
+    used, finish = [], surfaces._finish
+    monkeypatch.setattr(surfaces, "_finish", lambda *x: used.append(1) or finish(*x))
     yield
-    assert bool(used) == (request.param == "transform")
+    assert bool(used) == (request.param == "otherwise")
+
+
+def surfel_distances(first, second, spacing):
+    [sides] = surfaces.measure([surfaces.Pair(first, second)], spacing, "surfel")
+    return sides
 
 
 def voxels_of(code, dims):
@@ -222,26 +227,21 @@ def test_both_empty_have_no_elements():
         assert distances.size == weights.size == 0
 
 
-def test_codes_on_the_host_follow_the_order_of_bits():
+def test_codes_follow_the_order_of_bits():
     # The first point has the only pixel as its last neighbour.
-    codes = neighbour_codes(np.ones((1, 1), bool))
-    np.testing.assert_array_equal(codes, [[0b0001, 0b0010], [0b0100, 0b1000]])
-    codes = neighbour_codes(np.ones((1, 1, 1), bool))
-    np.testing.assert_array_equal(codes.ravel(), 1 << np.arange(8))
-
-
-def test_room_grows_with_the_surface(by, rng, monkeypatch):
-    monkeypatch.setattr(distance, "_FEWEST_POINTS", 2**10)
-    first, second = rng.random((2, 50, 60)) < [[[0.5]], [[0.05]]]
-    assert_measures(first, second, (1.0, 1.0))
-    assert surfel_distances(first, second, (1.0, 1.0))[0][0].size > distance._FEWEST_POINTS
+    for dims in (2, 3):
+        words = np.zeros((2, 2, 1), np.uint32)
+        words[0, 0, 0] = 1
+        around = morphology.corners(words if dims == 3 else words[:1], dims)
+        points = distance.points_on_host(morphology.mixed(around))
+        np.testing.assert_array_equal(codes_at(around, points), 1 << np.arange(2**dims))
 
 
 def test_an_object_longer_than_the_engine_says_so():
-    line = np.ones((1, 16382), bool)
-    assert surfel_distances(line, line, (1.0, 1.0))[0][0].size == 2 * 16383
-    longer = np.ones((1, 16383), bool)
-    with pytest.raises(ValueError, match="16383"):
+    line = np.ones((1, 16383), bool)
+    assert surfel_distances(line, line, (1.0, 1.0))[0][0].size == 2 * 16384
+    longer = np.ones((1, 16384), bool)
+    with pytest.raises(ValueError, match="score the image in tiles"):
         surfel_distances(longer, longer, (1.0, 1.0))
 
 

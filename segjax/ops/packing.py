@@ -78,9 +78,10 @@ def pack_masks(masks: np.ndarray) -> UInt32[np.ndarray, "case word"]:
 
 def pack_rows(mask: np.ndarray) -> UInt32[np.ndarray, "*row word"]:
     """Pack a boolean mask along its last axis, on the host: bit i of a word is its voxel i."""
-    rows = np.packbits(mask, axis=-1, bitorder="little")
-    rows = np.pad(rows, [(0, 0)] * (mask.ndim - 1) + [(0, -rows.shape[-1] % 4)])
-    return np.ascontiguousarray(rows).view("<u4").astype(np.uint32, copy=False)
+    octets = np.packbits(mask, axis=-1, bitorder="little")
+    if missing := -octets.shape[-1] % 4:
+        octets = np.concatenate([octets, np.zeros((*octets.shape[:-1], missing), np.uint8)], -1)
+    return np.ascontiguousarray(octets).view("<u4").astype(np.uint32, copy=False)
 
 
 def where_code(

@@ -1,4 +1,4 @@
-"""Surface elements of masks on the dual grid, their sizes, and exact distances between them.
+"""Surface elements of masks on the dual grid, and their sizes.
 
 The points of the dual grid lie between voxels, one more along each axis than there are
 voxels. The 4 or 8 voxels around a point, those outside the image taken as background, are its
@@ -14,25 +14,22 @@ most significant bit to the least: the last axis is the fastest.
 
 import operator
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial, reduce
+from functools import lru_cache
 from itertools import product
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Bool, Float64, Int, Num, UInt8, UInt32
+from jaxtyping import Float64, Int, UInt32
 
-from segjax.ops import distance
-from segjax.ops.distance import Grid, Rows
+from segjax._numerics import AnyArray
+from segjax.ops.distance import Points
 
 
 Corner: TypeAlias = tuple[int, ...]
 Triangle: TypeAlias = tuple[Corner, Corner, Corner]
 
 
-# Sizes. Corners of the unit cell are 0 or 1 along each axis; midpoints of its edges are kept
+# Corners of the unit cell are 0 or 1 along each axis; midpoints of its edges are kept
 # doubled, as sums of two corners.
 
 
@@ -148,189 +145,13 @@ def _triangulations(polygon: list[Corner]) -> Iterator[list[Triangle]]:
         yield from ([apex, *before, *after] for before, after in product(*pieces))
 
 
-# Distances on the device.
-
-
-def corner_words(
-    words: UInt32[Array, " word"], grid: Grid, *, dims: int
-) -> list[UInt32[Array, " word"]]:
-    """For each neighbour of a code in turn, the packed mask of the points that have it set.
-
-    Bit i of each result is the point just behind voxel i of `words`: its first neighbour is
-    voxel i, its last the one further by 1 along every axis. In 2-D nothing is looked up
-    across planes.
-    """
-    z, y, column = distance._places(words.shape[0], grid)
-    plane = grid.y * grid.w
-
-    def after(x: Any, by: Any, there: Any) -> Any:
-        return jnp.where(there, distance._shift(x, -by), jnp.uint32(0))
-
-    along = (
-        lambda x: after(x, plane, z < grid.z - 1),
-        lambda x: after(x, grid.w, y < grid.y - 1),
-        lambda x: (x >> 1) | (after(x, 1, column < grid.w - 1) << 31),
-    )
-    corners = [words]
-    for step in along[-dims:]:
-        corners = [neighbour for x in corners for neighbour in (x, step(x))]
-    return corners
-
-
-class Elements(NamedTuple):
-    """Surface elements of two masks in raster order, padded, measured to each other.
-
-    Attributes:
-        squared: distances of the elements of the first and of the second mask, squared.
-        codes: their neighbour codes.
-        counts: how many elements the two masks have; where one has more than there is room
-            for, or none, nothing is measured.
-        unsettled: how many elements ran out of the budget.
-    """
-
-    squared: tuple[Num[Array, " element"], Num[Array, " element"]]
-    codes: tuple[Int[Array, " element"], Int[Array, " element"]]
-    counts: Int[Array, " 2"]
-    unsettled: Any
-
-
-@partial(jax.jit, static_argnames=("dims", "capacity"))
-def between_surfels(
-    first: UInt32[Any, " word"],
-    second: UInt32[Any, " word"],
-    grid: Grid,
-    rows: Rows,
-    step: Any,
-    budget: Any,
-    *,
-    dims: int,
-    capacity: int,
-) -> Elements:
-    """Measure the surface elements of two packed masks to each other.
-
-    As `distance.between_surfaces`, but for masks with one voxel of background in front along
-    each of their axes. Point i of the dual grid is then just behind voxel i of the grid; more
-    background, on any side, adds no elements.
-
-    Args:
-        first: mask, rows of `grid.w` words, bit i of a word the i-th voxel; 0 beyond the grid.
-        second: the other.
-        grid: extent with the background in front, as data; one plane for a 2-D mask.
-        rows: from `distance.rows_by_distance`, for at least this grid.
-        step: spacing along the rows; not looked at if distances are integers.
-        budget: look-ups per direction after which to give up; infinity for never.
-        dims: 2 or 3, fixed while tracing.
-        capacity: room for elements, fixed while tracing.
-    """
-    grid = Grid(*(jnp.asarray(n, jnp.int32) for n in grid))
-    corners = [corner_words(jnp.asarray(x), grid, dims=dims) for x in (first, second)]
-    surfaces = [reduce(operator.or_, c) & ~reduce(operator.and_, c) for c in corners]
-    points = [distance.points_of(s, grid, capacity) for s in surfaces]
-    counts = jnp.stack([p.number for p in points])
-    measured = (counts.min() > 0) & (counts.max() <= capacity)
-    budget = jnp.where(measured, budget, 0)
-    tables = [distance._table(s, grid) for s in surfaces]
-    there, open_there = distance._nearest(tables[1], points[0], grid, rows, step, budget)
-    back, open_back = distance._nearest(tables[0], points[1], grid, rows, step, budget)
-    first_codes, second_codes = (
-        _codes_at(c, p, grid) for c, p in zip(corners, points, strict=True)
-    )
-    return Elements((there, back), (first_codes, second_codes), counts, open_there + open_back)
-
-
-def _codes_at(
-    corners: list[UInt32[Array, " word"]], points: distance.Points, grid: Grid
-) -> Int[Array, " element"]:
-    index = points.row * grid.w + (points.x >> 5)
-    bit = (points.x & 31).astype(jnp.uint32)
-    code = jnp.zeros(index.shape, jnp.uint32)
-    for words in corners:
-        code = (code << 1) | (words.at[index].get(mode="promise_in_bounds") >> bit & 1)
-    return lax.bitcast_convert_type(code, jnp.int32)
-
-
-# From the host.
-
-
-def surfel_distances(
-    first: Bool[np.ndarray, "*space"],
-    second: Bool[np.ndarray, "*space"],
-    spacing: tuple[float, ...],
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Distances and sizes of the surface elements of two masks, each measured to the other.
-
-    Distances are exact and Euclidean between points of the dual grid: roots of integers where
-    the spacing is the same along all axes, else accurate to 1e-6. Infinite if the other mask
-    is empty.
-
-    Args:
-        first: mask, 2-D or 3-D.
-        second: the other, of the same shape.
-        spacing: voxel size along each axis.
-
-    Returns:
-        (distances, weights) of the elements of the first mask and of the second, float64, in
-        raster order.
-
-    Raises:
-        InputError: if the objects are too long.
-    """
-    box = distance.bounding_box(first | second)
-    if box is None:
-        nothing = np.zeros(0)
-        return (nothing, nothing), (nothing, nothing)
-    first, second = first[box], second[box]
-    sizes = element_sizes(spacing)
-    there, back = _measure(first, second, spacing)
-    return (there[0], sizes[there[1]]), (back[0], sizes[back[1]])
-
-
-def neighbour_codes(mask: Bool[np.ndarray, "*space"]) -> UInt8[np.ndarray, "*point"]:
-    """Neighbour code of every point of the dual grid, on the host."""
-    padded = np.pad(mask, 1).astype(np.uint8)
-    codes = np.zeros([n + 1 for n in mask.shape], np.uint8)
-    for corner in product((0, 1), repeat=mask.ndim):
-        codes = codes << 1 | padded[tuple(map(slice, corner, np.add(corner, codes.shape)))]
-    return codes
-
-
-def _measure(
-    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(distances, codes) of the elements of two masks that are cropped."""
-    in_front = [np.pad(mask, [(1, 0)] * mask.ndim) for mask in (first, second)]
-    ready = distance.prepare(in_front[0], in_front[1], spacing)
-    found = distance.with_room(
-        lambda capacity: between_surfels(
-            *ready.words,
-            ready.grid,
-            ready.rows,
-            ready.step,
-            ready.budget,
-            dims=first.ndim,
-            capacity=capacity,
-        )
-    )
-    counts = np.asarray(found.counts)
-    codes = [np.asarray(c)[:n] for c, n in zip(found.codes, counts, strict=True)]
-    if counts.min() == 0:
-        sides = [np.full(n, np.inf) for n in counts]
-    elif np.any(np.asarray(found.unsettled)):
-        sides = _by_transform(first, second, spacing)
-    else:
-        squared = (np.asarray(s)[:n] for s, n in zip(found.squared, counts, strict=True))
-        sides = [ready.unit * np.sqrt(s.astype(float)) for s in squared]
-    return (sides[0], codes[0]), (sides[1], codes[1])
-
-
-def _by_transform(
-    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...]
-) -> list[np.ndarray]:
-    """The same distances by dense transforms, for many points far from few (on a CPU)."""
-    from scipy import ndimage
-
-    everything = 2**2**first.ndim - 1
-    codes = (neighbour_codes(mask) for mask in (first, second))
-    surfaces = [(c != 0) & (c != everything) for c in codes]
-    transform = lambda s: np.asarray(ndimage.distance_transform_edt(~s, sampling=spacing))
-    return [transform(other)[one] for one, other in (surfaces, surfaces[::-1])]
+def codes_at(
+    neighbours: Sequence[UInt32[AnyArray, "*row word"]], points: Points
+) -> Int[AnyArray, " point"]:
+    """Neighbour code of each point; `neighbours` from `morphology.corners`."""
+    width = neighbours[0].shape[-1]
+    index, bit = points.row * width + (points.x >> 5), (points.x & 31).astype(np.uint32)
+    code = 0
+    for words in neighbours:
+        code = code << 1 | (words.reshape(-1)[index] >> bit & 1).astype(np.int32)
+    return code

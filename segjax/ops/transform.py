@@ -23,6 +23,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from segjax._numerics import AnyArray
+
 
 _UNROLL = 8  # places per step of a loop; 16 and more spill registers on CPUs
 
@@ -60,6 +62,25 @@ def distance_transform(
          [4.5      5.408327 7.5     ]]
     """
     return _distances(mask, _checked(mask, spacing))
+
+
+def squared_transform(
+    mask: Bool[AnyArray, "*space"], spacing: tuple[float, ...] | None = None
+) -> Num[Array, "*space"]:
+    """Squares of `distance_transform`: integers, in units of the squared spacing, where that
+    is the same along all axes; else float32, in its unit squared.
+
+    The mask must not be empty.
+    """
+    sizes = _checked(mask, spacing)
+    if len(set(sizes)) == 1:
+        return _squares(mask, (1.0,) * mask.ndim)
+    return _squares(mask, sizes)
+
+
+@partial(jax.jit, static_argnames="spacing")
+def _squares(mask: Bool[AnyArray, "*space"], spacing: tuple[float, ...]) -> Num[Array, "*space"]:
+    return _squared(jnp.asarray(mask), spacing)[0]
 
 
 def signed_distance(

@@ -1,6 +1,6 @@
 """Sufficient statistics: computed once per case, shared by every metric of a family."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from segjax.case import Case
@@ -29,6 +29,8 @@ from segjax.statistics.surface import (
     PointDistances as PointDistances,
     Surface as Surface,
     SurfaceDistances as SurfaceDistances,
+    measure_many_points as measure_many_points,
+    measure_many_surfaces as measure_many_surfaces,
     measure_points as measure_points,
     measure_surfaces as measure_surfaces,
     surface_distances as surface_distances,
@@ -44,4 +46,11 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     ConfusionMatrix: count_matrix,
     SurfaceDistances: measure_surfaces,
     PointDistances: measure_points,
+}
+
+# Those of them that measure many cases at once, giving a leading case axis; the cases have
+# the same labels and spacing.
+STACKED: Mapping[type, Callable[[Sequence[Case]], Any]] = {
+    SurfaceDistances: measure_many_surfaces,
+    PointDistances: measure_many_points,
 }

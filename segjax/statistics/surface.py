@@ -1,18 +1,19 @@
 """Distances between the surfaces of two masks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
 from segjax.case import Case, check_spacing
-from segjax.ops import distance, surfels
+from segjax.ops import distance, morphology, surfaces, surfels
 
 
 @jax.tree_util.register_dataclass
@@ -51,80 +52,118 @@ def surface_distances(
     reference: Bool[Array, "*space"],
     prediction: Bool[Array, "*space"],
     spacing: Sequence[float | int] | float | int | None = None,
+    surface: str = "voxel",
+    valid: Bool[Array, "*space"] | None = None,
     capacity: int | None = None,
-    solid: bool = False,
 ) -> SurfaceDistances:
-    """Measure the surface voxels of two masks to each other; pure, for `jit` and `vmap`.
+    """Measure the surfaces of two masks to each other; pure, for `jit` and `vmap`.
 
-    A voxel of a mask is on its surface if a face neighbour, or the outside of the image, is
-    not in the mask. Distances are exact and Euclidean, between voxel centres.
+    Distances are exact and Euclidean. Each surface element takes some 40 bytes, each voxel
+    less than 10 beside the masks.
 
     Args:
-        reference: mask taken as the standard, 2-D or 3-D, at most 16,383 voxels along the
+        reference: mask taken as the standard, 2-D or 3-D, at most 16,384 voxels along the
             last axis.
         prediction: mask to be judged, of the same shape.
         spacing: voxel size along each array axis, fixed while tracing; default 1.
-        capacity: room for surface voxels, fixed while tracing; by default as many as there
-            are voxels. Should a surface have more, all distances are NaN.
-        solid: measure all voxels of the masks in place of those on the surface.
+        surface: "voxel" for the voxels of a mask with a face neighbour, or the outside of
+            the image, not in the mask, weighing 1; "surfel" for the points between voxels of
+            both kinds, weighing by the area of the surface there; "solid" for all voxels.
+        valid: mask of the voxels that count; surfaces are those of the whole masks, and
+            elements beyond it weigh 0.
+        capacity: room for elements, fixed while tracing; by default as many as there are
+            voxels. Should a surface have more, all distances are NaN.
 
     Returns:
         Distances in float32, padded to `capacity` with weight 0.
 
     Raises:
-        ValueError: if the shapes differ, or the masks are not 2-D or 3-D.
+        InputError: if the shapes differ, or the masks are not 2-D or 3-D.
     """
     if reference.shape != prediction.shape or reference.ndim not in (2, 3):
         raise InputError(
             "surfaces need two masks of one shape, 2-D or 3-D, got "
             f"{reference.shape} and {prediction.shape}"
         )
-    lengths = check_spacing(spacing, reference.ndim)
-    capacity = reference.size if capacity is None else capacity
-    grid, words = zip(*(_pack(x) for x in (reference, prediction)), strict=True)
-    rows, step, unit = distance.rows_within(grid[0], lengths)
-    d = distance.between_surfaces(
-        *words, grid[0], rows, np.float32(step), np.float32(np.inf), capacity=capacity, solid=solid
-    )
-    overflow = (d.counts > capacity).any()
+    dims, lengths = reference.ndim, check_spacing(spacing, reference.ndim)
+    surfel = surface == "surfel"
+    pack = lambda mask: _pack(mask, room=int(surfel))
+    words = [pack(x) for x in (reference, prediction)]
+    around = [morphology.corners(x, dims) if surfel else [x] for x in words]
+    elements = [
+        morphology.mixed(a) if surfel else x if surface == "solid" else morphology.surface(x, dims)
+        for a, x in zip(around, words, strict=True)
+    ]
+    capacity = words[0].size * 32 if capacity is None else capacity
+    points, counts = zip(*(distance.points_of(x, capacity) for x in elements), strict=True)
+    tables = [distance.make_table(x) for x in elements]
+    squared, unit = _search_both(tables, points, counts, distance.Grid(*words[0].shape), lengths)
+    overflow = jnp.stack(counts).max() > capacity
+    sizes = jnp.asarray(surfels.element_sizes(lengths), jnp.float32) if surfel else None
 
-    def one(squared: Any, count: Any, other: Any) -> Surface:
-        there = jnp.arange(capacity) < count
+    def one(i: int) -> Surface:
+        there = jnp.arange(capacity) < counts[i]
         # Both branches of `where` are differentiated: no root of 0, none of padding.
-        far = unit * jnp.sqrt(jnp.where(there & (squared > 0), squared, 1).astype(jnp.float32))
-        far = jnp.where(there & (squared > 0), far, 0)
-        far = jnp.where(there & (other == 0), jnp.inf, far)
-        return Surface(jnp.where(overflow, jnp.nan, far), there.astype(jnp.float32))
+        apart = there & (squared[i] > 0)
+        far = unit * jnp.sqrt(jnp.where(apart, squared[i], 1).astype(jnp.float32))
+        far = jnp.where(apart, far, 0)
+        far = jnp.where(there & (counts[1 - i] == 0), jnp.inf, far)
+        weight = there.astype(jnp.float32)
+        if sizes is not None:
+            weight *= sizes[surfels.codes_at(around[i], points[i])]
+        if valid is not None:
+            kept = words[i] & pack(valid)
+            inside = morphology.corners(kept, dims) if surfel else [kept]
+            weight *= surfels.codes_at(inside, points[i]) > 0
+        return Surface(jnp.where(overflow, jnp.nan, far), weight)
 
-    kind = PointDistances if solid else SurfaceDistances
-    return kind(
-        reference=one(d.first, d.counts[0], d.counts[1]),
-        prediction=one(d.second, d.counts[1], d.counts[0]),
+    kind = PointDistances if surface == "solid" else SurfaceDistances
+    return kind(reference=one(0), prediction=one(1))
+
+
+def _pack(mask: Bool[Array, "*space"], room: int) -> Any:
+    """Words (planes, rows, words) of a mask, with `room` more voxels behind along its axes."""
+    behind = [(0, room)] * (mask.ndim - 1) + [(0, -(mask.shape[-1] + room) % 32 + room)]
+    x = jnp.pad(mask, behind)
+    x = x if x.ndim == 3 else x[None]
+    bits = x.reshape(*x.shape[:2], -1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)
+    return bits.sum(-1, dtype=jnp.uint32)
+
+
+def _search_both(
+    tables: Sequence[Any], points: Sequence[Any], counts: Sequence[Any], grid: Any, spacing: Any
+) -> tuple[Any, float]:
+    """Squared distances of both sets of points to each other, and the unit of their roots."""
+    z, y, x = (1.0, *spacing)[-3:]
+    same = len(set(spacing)) == 1
+    offsets = (2 * grid.z - 1) * (2 * grid.y - 1)
+    most = -(-offsets // distance.UNROLL) * distance.UNROLL
+    rows = distance.rows_by_distance(grid.z, grid.y, None if same else (z, y), most)
+    far = jnp.full(points[0].row.shape, rows.squared[-1])
+    # One after the other, in a loop, so that the search is compiled once.
+    stack = lambda *parts: jnp.stack(parts)
+    number = jnp.stack([jnp.where(counts[1 - i] > 0, counts[i], 0) for i in (0, 1)])
+    both = jax.tree.map(stack, *reversed(tables)), jax.tree.map(stack, *points), number
+    search = lambda side: distance.search(
+        *side, far, grid, rows, np.float32(x), np.int32(0), np.float32(np.inf)
     )
-
-
-def _pack(mask: Bool[Array, "*space"]) -> tuple[distance.Grid, Any]:
-    x = mask if mask.ndim == 3 else mask[None]
-    x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[-1] % 32)))
-    bits = x.reshape(-1, 32).astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)
-    words = bits.sum(-1, dtype=jnp.uint32)
-    z, y, w = x.shape[0], x.shape[1], x.shape[2] // 32
-    return distance.Grid(z, y, w), words
+    return lax.map(search, both).squared, spacing[0] if same else 1.0
 
 
 # Below: from the host. Masks are cropped to their joint bounding box and packed there.
 
+_MANY = 2**20  # labels: a list of so many boxes takes longer than to look for a few
+
 
 def measure_points(case: Case) -> PointDistances:
     """Distances of all voxels of every label of a case in host memory; see `measure_surfaces`."""
-    d = measure_surfaces(replace(case, surface="solid"))
-    return PointDistances(d.reference, d.prediction)
+    return jax.tree.map(lambda x: x[0], measure_many_points([case]))
 
 
 def measure_surfaces(case: Case) -> SurfaceDistances:
     """Surface distances of every label of a case in host memory.
 
-    Surfaces are those of the whole masks; elements in ignored voxels are then dropped, which
+    Surfaces are those of the whole masks; elements in ignored voxels weigh nothing, which
     invents no boundaries. Exact: isotropic distances are roots of integers in float64,
     others are accurate to 1e-6.
 
@@ -134,107 +173,79 @@ def measure_surfaces(case: Case) -> SurfaceDistances:
     Raises:
         InputError: if the image is not 2-D or 3-D, or too long.
     """
-    if case.reference.ndim not in (2, 3):
+    return jax.tree.map(lambda x: x[0], measure_many_surfaces([case]))
+
+
+def measure_many_points(cases: Sequence[Case]) -> PointDistances:
+    """As `measure_many_surfaces`, of all voxels."""
+    d = measure_many_surfaces([replace(case, surface="solid") for case in cases])
+    return PointDistances(d.reference, d.prediction)
+
+
+def measure_many_surfaces(cases: Sequence[Case]) -> SurfaceDistances:
+    """Surface distances of cases with the same spacing and labels; see `measure_surfaces`.
+
+    Returns:
+        float64 distances with leading case and label axes, padded with weight 0.
+    """
+    first = cases[0]
+    if first.reference.ndim not in (2, 3):
         raise InputError(
-            f"boundary metrics need a 2-D or 3-D image, got {case.reference.ndim} axes; "
+            f"boundary metrics need a 2-D or 3-D image, got {first.reference.ndim} axes; "
             "drop axes of size 1, or score planes one by one"
         )
-    pairs = [_measure(case, label) for label in case.labels]
-    reference, prediction = zip(*pairs, strict=True)
-    return SurfaceDistances(_stack(reference), _stack(prediction))
+    pairs = [pair for case in cases for pair in _pairs(case)]
+    measured = surfaces.measure(pairs, first.spacing, first.surface)
+    shape = (len(cases), len(first.labels))
+    reference, prediction = zip(*measured, strict=True)
+    return SurfaceDistances(_stack(reference, shape), _stack(prediction, shape))
 
 
-def _masks(case: Case, label: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    match = (lambda x: x != 0) if case.foreground else (lambda x: x == label)
+def _pairs(case: Case) -> Iterator[surfaces.Pair]:
+    """The masks of each label, cropped where that is cheap."""
     kept = case.valid
     if case.ignore is not None:
         there = case.reference != case.ignore
         kept = there if kept is None else kept & there
-    return match(case.reference), match(case.prediction), kept
+    for label, box in zip(case.labels, _boxes(case), strict=True):
+        r, p = case.reference[box], case.prediction[box]
+        if r.dtype != np.bool_ or label != 1:
+            r, p = (x != 0 if case.foreground else x == label for x in (r, p))
+        yield surfaces.Pair(r, p, None if kept is None else kept[box])
 
 
-def _measure(
-    case: Case, label: int
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """(distances, weights) of the elements of each surface of a label."""
-    r, p, kept = _masks(case, label)
-    if case.surface == "surfel":
-        if kept is not None:
-            raise InputError(
-                "surfels lie between voxels and cannot be ignored; use surface=voxel with ignored "
-                "voxels"
-            )
-        return surfels.surfel_distances(r, p, case.spacing)
-    box = distance.bounding_box(r | p)
-    if box is None:
-        nothing = np.zeros(0)
-        return (nothing, nothing), (nothing, nothing)
-    r, p = r[box], p[box]
-    solid = case.surface == "solid"
-    sides = voxel_distances(r, p, case.spacing, solid=solid)
-    weights = [np.ones(d.size) for d in sides]
-    if kept is not None:
-        elements = (x if solid else surface_voxels(x) for x in (r, p))
-        weights = [kept[box][x].astype(float) for x in elements]
-    return (sides[0], weights[0]), (sides[1], weights[1])
-
-
-def surface_voxels(mask: np.ndarray) -> np.ndarray:
-    """Voxels of a mask with a face neighbour outside it; beyond the image is outside."""
+def _boxes(case: Case) -> list[tuple[slice, ...]]:
+    """A box around each label, found in one pass over the maps if there are several."""
+    everything = (slice(None),) * case.reference.ndim
+    if len(case.labels) == 1 or case.most >= _MANY or case.reference.dtype == np.bool_:
+        return [everything] * len(case.labels)
     from scipy import ndimage  # 0.2 s that few calls need
 
-    return mask & ~ndimage.binary_erosion(mask)
+    boxes = [
+        ndimage.find_objects(x.astype(np.int32, copy=False), case.most)
+        for x in (case.reference, case.prediction)
+    ]
+    joint = [_joint(r, p) for r, p in zip(*boxes, strict=True)]
+    nowhere = (slice(0),) * case.reference.ndim
+    at = lambda k: everything if k == 0 else joint[k - 1] if k <= case.most else nowhere
+    return [at(k) or nowhere for k in case.labels]
 
 
-def voxel_distances(
-    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...], *, solid: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of the surface voxels of two masks to each other, in raster order, float64.
-
-    Args:
-        first: mask, 2-D or 3-D; cropped, or time is lost.
-        second: the other, of the same shape.
-        spacing: voxel size along each axis.
-        solid: measure all voxels in place of those on the surface.
-
-    Raises:
-        InputError: if the last axis is too long.
-    """
-    ready = distance.prepare(first, second, spacing)
-    d = distance.with_room(
-        lambda capacity: distance.between_surfaces(
-            *ready.words,
-            ready.grid,
-            ready.rows,
-            ready.step,
-            ready.budget,
-            capacity=capacity,
-            solid=solid,
-        )
-    )
-    counts = np.asarray(d.counts)
-    if counts.min() == 0:
-        return np.full(counts[0], np.inf), np.full(counts[1], np.inf)
-    if np.any(np.asarray(d.unsettled)):
-        return _by_transform(first, second, spacing, solid=solid)
-    sides = (np.asarray(x)[:n] for x, n in ((d.first, counts[0]), (d.second, counts[1])))
-    there, back = (ready.unit * np.sqrt(x.astype(float)) for x in sides)
-    return there, back
+def _joint(first: Any, second: Any) -> Any:
+    """The box around two boxes, either of which may be missing."""
+    if first is None or second is None:
+        return first or second
+    joined = lambda a, b: slice(min(a.start, b.start), max(a.stop, b.stop))
+    return tuple(map(joined, first, second))
 
 
-def _by_transform(
-    first: np.ndarray, second: np.ndarray, spacing: tuple[float, ...], *, solid: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same by dense transforms, for many points far from few sites (on a CPU)."""
-    from scipy import ndimage
-
-    surfaces = (first, second) if solid else (surface_voxels(first), surface_voxels(second))
-    transform = lambda s: np.asarray(ndimage.distance_transform_edt(~s, sampling=spacing))
-    return transform(surfaces[1])[surfaces[0]], transform(surfaces[0])[surfaces[1]]
-
-
-def _stack(sides: Sequence[tuple[np.ndarray, np.ndarray]]) -> Surface:
-    """Pad the elements of several labels to one length."""
-    size = max(1, *(d.size for d, _ in sides)) if sides else 1
-    pad = lambda x: np.pad(x, (0, size - x.size))
-    return Surface(*(np.stack([pad(x) for x in part]) for part in zip(*sides, strict=True)))
+def _stack(sides: Sequence[surfaces.Side], shape: tuple[int, ...]) -> Surface:
+    """Pad the elements of many surfaces to one length."""
+    counts = np.array([s.distance.size for s in sides])
+    there = np.arange(max(1, counts.max(initial=0))) < counts[:, None]
+    padded = []
+    for values in zip(*sides, strict=True):
+        part = np.zeros(there.shape)
+        part[there] = np.concatenate(values)
+        padded.append(part.reshape(*shape, -1))
+    return Surface(*padded)

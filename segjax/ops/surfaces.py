@@ -1,0 +1,313 @@
+"""Surface elements of many pairs of masks in host memory, measured to each other.
+
+Masks are packed, cropped to the joint box of their pair, and stacked, so that one call of the
+search serves many pairs; big ones go alone. Sizes are rounded up generously, because programs
+are dear to compile and padding is cheap: a folder of many shapes shares a handful.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Bool, UInt32
+
+from segjax._compiling import counts_on_host
+from segjax._errors import InputError
+from segjax.ops import distance, morphology, packing, surfels, transform
+from segjax.ops.distance import Grid, Points, Rows
+
+
+KINDS = ("voxel", "surfel", "solid")
+
+_FEWEST_WORDS = 2**13
+_FEWEST_POINTS = 2**12
+_FEWEST_ROWS, _MORE_ROWS = 2**12, 2**4  # in the first list, and how many times more in the next
+_MOST_WORDS = 2**17  # of pairs that are searched together: half a megabyte fits a cache
+# On a CPU a dense transform is no slower beyond so many look-ups a voxel, of some ns each.
+_PATIENCE = 4.0
+_LEAST_BUDGET = 2**22
+_ALL = 2**30  # more points than there are
+_FEW = 16  # so few elements are compared with one by one
+
+
+class Pair(NamedTuple):
+    """Two masks of one shape, 2-D or 3-D, and the voxels that are not ignored (None: all)."""
+
+    first: Bool[np.ndarray, "*space"]
+    second: Bool[np.ndarray, "*space"]
+    kept: Bool[np.ndarray, "*space"] | None = None
+
+
+class Side(NamedTuple):
+    """Elements of one surface in raster order: distances to the other, and weights.
+
+    Both float64; distances are infinite if the other surface has no elements.
+    """
+
+    distance: np.ndarray
+    weight: np.ndarray
+
+
+class _Packed(NamedTuple):
+    """Cropped words of a pair, (planes, rows, words): of both masks and of what is kept."""
+
+    masks: list[UInt32[np.ndarray, "z y w"]]
+    kept: UInt32[np.ndarray, "z y w"] | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.masks[0].shape
+
+
+def measure(
+    pairs: Sequence[Pair], spacing: tuple[float, ...], kind: str
+) -> list[tuple[Side, Side]]:
+    """Measure the surfaces of each pair of masks to each other.
+
+    Distances are exact and Euclidean: roots of integers where the spacing is the same along
+    all axes, else accurate to 1e-6.
+
+    Args:
+        pairs: masks, each pair of a shape of its own.
+        spacing: voxel size along each axis.
+        kind: "voxel" for voxels with a face neighbour outside, weighing 1; "surfel" for the
+            points between voxels, weighing by the area of the surface there; "solid" for all
+            voxels of the masks.
+
+    Returns:
+        For each pair the elements of the first and of the second mask. Those in ignored
+        voxels weigh 0: for surfels, if no voxel of the mask around it is kept.
+
+    Raises:
+        InputError: if an object is too long.
+    """
+    dims = len(spacing)
+    packed = [_pack(pair, room=int(kind == "surfel")) for pair in pairs]
+    measured: list[tuple[Side, Side]] = [_NOTHING] * len(pairs)
+    filled = [i for i, p in enumerate(packed) if p is not None]
+    for group in _groups(filled, [packed[i].shape for i in filled]):  # type: ignore[union-attr]
+        found = _measure_stack([packed[i] for i in group], spacing, kind, dims)  # type: ignore[misc]
+        for i, sides in zip(group, found, strict=True):
+            measured[i] = sides
+    return measured
+
+
+_NOTHING = (Side(np.zeros(0), np.zeros(0)),) * 2
+
+
+def _pack(pair: Pair, room: int) -> _Packed | None:
+    """Pack and crop to the joint box, with `room` more voxels behind; None if both are empty."""
+    words = [packing.pack_rows(x[None] if x.ndim == 2 else x) for x in pair[:2]]
+    either = words[0] | words[1]
+    rows = either.any(-1)
+    ends = []
+    for there in (rows.any(1), rows.any(0), either.any((0, 1))):
+        place = np.flatnonzero(there)
+        if not place.size:
+            return None
+        ends.append(slice(int(place[0]), int(place[-1]) + 1))
+    words = [x[tuple(ends)] for x in words]
+    kept = None
+    if pair.kept is not None:
+        kept = pair.kept[None] if pair.kept.ndim == 2 else pair.kept
+        kept = packing.pack_rows(kept)[tuple(ends)]
+    if room:
+        last = (words[0][..., -1] | words[1][..., -1]) >> 31
+        behind = [(0, room if pair.first.ndim == 3 else 0), (0, room), (0, int(last.any()))]
+        words = [np.pad(x, behind) for x in words]
+        kept = None if kept is None else np.pad(kept, behind)
+    columns = words[0].shape[-1] * 32
+    if columns > distance.MOST_COLUMNS:
+        raise InputError(
+            f"the object is some {columns} voxels long, more than the {distance.MOST_COLUMNS} "
+            "that distances are measured over; score the image in tiles"
+        )
+    return _Packed(words, kept)
+
+
+def _groups(indices: list[int], shapes: list[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Pairs to be stacked: alike in size, so that less than half of a large stack is padding."""
+    order = sorted(range(len(indices)), key=lambda i: shapes[i])
+    group: list[int] = []
+    needed, most = 0, np.zeros(3, int)
+    for i in order:
+        size, larger = int(np.prod(shapes[i])), np.maximum(most, shapes[i])
+        padded = int(larger.prod()) * (len(group) + 1)
+        if group and (padded > _MOST_WORDS or padded > 2 * (needed + size) + _FEWEST_WORDS):
+            yield [indices[j] for j in group]
+            group, needed, larger = [], 0, np.array(shapes[i])
+        group.append(i)
+        needed, most = needed + size, larger
+    if group:
+        yield [indices[j] for j in group]
+
+
+def _measure_stack(
+    packed: Sequence[_Packed], spacing: tuple[float, ...], kind: str, dims: int
+) -> list[tuple[Side, Side]]:
+    shape = np.max([p.shape for p in packed], axis=0)
+    stacks = [_stack([p.masks[side] for p in packed], shape) for side in (0, 1)]
+    if kind == "surfel":
+        around = [morphology.corners(x, dims) for x in stacks]
+        elements = [morphology.mixed(x) for x in around]
+    else:
+        around = [[x] for x in stacks]
+        elements = stacks if kind == "solid" else [morphology.surface(x, dims) for x in stacks]
+    points = [distance.points_on_host(x) for x in elements]
+    counts = [np.bitwise_count(x).sum((1, 2, 3), dtype=np.int64) for x in elements]
+    weights = [np.ones(p.row.size) for p in points]
+    if kind == "surfel":
+        sizes = surfels.element_sizes(spacing)
+        weights = [sizes[surfels.codes_at(a, p)] for a, p in zip(around, points, strict=True)]
+    if any(p.kept is not None for p in packed):
+        kept = _stack(
+            [np.full(p.shape, ~np.uint32(0)) if p.kept is None else p.kept for p in packed], shape
+        )
+        for stack, weight, there in zip(stacks, weights, points, strict=True):
+            inside = morphology.corners(stack & kept, dims) if kind == "surfel" else [stack & kept]
+            weight *= surfels.codes_at(inside, there) > 0
+    sides = [
+        [
+            Side(d, w)
+            for d, w in zip(
+                np.split(nearest(elements[1 - i], points[i], spacing), np.cumsum(counts[i])[:-1]),
+                np.split(weights[i], np.cumsum(counts[i])[:-1]),
+                strict=True,
+            )
+        ]
+        for i in (0, 1)
+    ]
+    return list(zip(*sides, strict=True))
+
+
+def _stack(parts: Sequence[np.ndarray], shape: np.ndarray) -> UInt32[np.ndarray, "pair z y w"]:
+    stack = np.zeros((len(parts), *shape), np.uint32)
+    for into, part in zip(stack, parts, strict=True):
+        into[tuple(map(slice, part.shape))] = part
+    return stack
+
+
+def nearest(
+    words: UInt32[np.ndarray, "pair z y w"], points: Points, spacing: tuple[float, ...]
+) -> np.ndarray:
+    """Distance of each point to the nearest set bit of its mask; infinite if there is none.
+
+    Args:
+        words: packed masks.
+        points: rows are counted over all masks.
+        spacing: voxel size along each of the two or three axes of a mask.
+
+    Returns:
+        Distances in float64.
+    """
+    grid = Grid(*words.shape[1:])
+    same = len(set(spacing)) == 1
+    far = np.iinfo(np.int32).max if same else np.float32(np.inf)
+    best = np.full(points.row.size, far)
+    sites = words.any((1, 2, 3))
+    seeing = True if sites.all() else sites[points.row // (grid.z * grid.y)]
+    open_ = np.flatnonzero(np.broadcast_to(seeing, best.shape))
+    table = _with_room(distance.make_table(words), _FEWEST_WORDS)
+    budget = np.inf
+    if counts_on_host():
+        budget = max(_PATIENCE * 32 * words.size, _LEAST_BUDGET)
+    known, most = 0.0, _FEWEST_ROWS  # all rows nearer than `known` were visited
+    while open_.size:
+        rows, host_rows, step = _rows(grid, spacing, most)
+        start = int(np.searchsorted(host_rows.squared, known)) // distance.UNROLL * distance.UNROLL
+        chosen = (points.row[open_], points.x[open_], best[open_])
+        row, x, so_far = _with_room(chosen, _FEWEST_POINTS)
+        found = distance.search(
+            table,
+            Points(row, x),
+            np.int32(open_.size),
+            so_far,
+            Grid(*map(np.int32, grid)),
+            rows,
+            step,
+            np.int32(start),
+            np.float32(budget),
+            together=distance.TOGETHER if counts_on_host() else _ALL,
+        )
+        best[open_] = np.asarray(found.squared)[: open_.size]
+        open_ = open_[np.asarray(found.unsettled)[: int(found.number)]]
+        budget -= float(found.spent)
+        if open_.size and budget <= 0:
+            _finish(words, points, open_, best, spacing)
+            break
+        known, most = host_rows.squared[-1], most * _MORE_ROWS
+    unit = spacing[0] if same else 1.0
+    return unit * np.where(seeing, np.sqrt(best.astype(float)), np.inf)
+
+
+@lru_cache(maxsize=64)
+def _rows_of(z: int, y: int, spacing: tuple[float, float] | None, most: int) -> tuple[Rows, Rows]:
+    rows = distance.rows_by_distance(z, y, spacing, most)
+    return jax.device_put(rows), rows
+
+
+def _rows(grid: Grid, spacing: tuple[float, ...], most: int) -> tuple[Rows, Rows, np.float32]:
+    """Rows on the device and on the host, and the spacing along them."""
+    # Of a somewhat larger grid, so that the list can be used again.
+    extent = (packing.bucket(grid.z, smallest=1), packing.bucket(grid.y, smallest=64))
+    z, y, x = (1.0, *spacing)[-3:]
+    across = None if len(set(spacing)) == 1 else (z, y)
+    return *_rows_of(*extent, across, most), np.float32(x)
+
+
+def _with_room(arrays: Any, smallest: int) -> Any:
+    """The same, the last entries repeated, up to a size that many share."""
+    size = packing.coarse_bucket(arrays[0].size, smallest=smallest)
+    longer = [np.concatenate([x, np.full(size - x.size, x[-1])]) for x in arrays]
+    return type(arrays)(longer) if type(arrays) is tuple else type(arrays)(*longer)
+
+
+def _finish(
+    words: np.ndarray,
+    points: Points,
+    open_: np.ndarray,
+    best: np.ndarray,
+    spacing: tuple[float, ...],
+) -> None:
+    """Measure points that are many and far from what they look for; fills in `best`."""
+    planes, rows = words.shape[1:3]
+    mask = points.row[open_] // (planes * rows)
+    for m in np.unique(mask):
+        chosen = open_[mask == m]
+        places = _places(Points(points.row[chosen], points.x[chosen]), planes, rows)
+        sites = distance.points_on_host(words[m])
+        if sites.row.size > _FEW:
+            best[chosen] = _dense(words[m], spacing)[places]
+            continue
+        scale = (1.0,) * 3 if len(set(spacing)) == 1 else (1.0, *spacing)[-3:]
+        best[chosen] = np.min(
+            [
+                sum((s * (a - b)) ** 2 for s, a, b in zip(scale, places, site, strict=True))
+                for site in zip(*_places(sites, planes, rows), strict=True)
+            ],
+            axis=0,
+        )
+
+
+def _places(points: Points, planes: int, rows: int) -> tuple[np.ndarray, ...]:
+    """Plane, row and column of each point within its mask."""
+    return points.row // rows % planes, points.row % rows, points.x
+
+
+def _dense(words: UInt32[np.ndarray, "z y w"], spacing: tuple[float, ...]) -> np.ndarray:
+    """Squared distance of every voxel to the nearest set bit."""
+    bits = np.unpackbits(
+        np.ascontiguousarray(words, "<u4").view(np.uint8), axis=-1, bitorder="little"
+    )
+    wanted = [packing.bucket(n, smallest=32, steps=2) for n in bits.shape]
+    flat = len(spacing) == 2
+    room = [
+        (0, 0 if flat and not axis else b - n)
+        for axis, (n, b) in enumerate(zip(bits.shape, wanted, strict=True))
+    ]
+    mask = np.pad(bits.astype(bool), room)
+    if flat:
+        return np.asarray(transform.squared_transform(mask[0], spacing))[None]
+    return np.asarray(transform.squared_transform(mask, spacing))
