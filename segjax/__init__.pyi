@@ -89,3 +89,4 @@ mhd: MetricFunction
 nemhd: MetricFunction
 nsd: MetricFunction
 average_hausdorff: MetricFunction
+boundary_iou: MetricFunction

@@ -25,11 +25,13 @@ from segjax.case import (
 from segjax.metrics import Metric, get_metric
 from segjax.statistics import (
     STATISTICS,
+    BoundaryBands,
     Confusion,
     Foreground,
     PointDistances,
     Scribbles,
     SurfaceDistances,
+    boundary_bands,
     confusion,
     contingency,
     count_masks,
@@ -330,7 +332,12 @@ def _trace(
     return {m.name: scores[m.name][0] if m.per == "label" else scores[m.name] for m in metrics}
 
 
-def _traced_surfaces(kind: type, r: Any, p: Any, spacing: tuple[float, ...], valid: Any) -> Any:
+_OF_MASKS = (SurfaceDistances, BoundaryBands)
+
+
+def _traced_masks(kind: type, r: Any, p: Any, spacing: tuple[float, ...], valid: Any) -> Any:
+    if kind is BoundaryBands:
+        return boundary_bands(reference=r, prediction=p, valid=valid)
     if valid is not None:
         raise InputError(
             "surfaces cannot leave out voxels while tracing; drop ignore= or valid=, or score "
@@ -369,13 +376,13 @@ def _traced_statistic(
         if kind is Confusion:
             counts = confusion(reference=r, prediction=p, valid=valid)
             return jax.tree.map(lambda x: x[None], counts)
-        if issubclass(kind, SurfaceDistances):
-            distances = _traced_surfaces(kind, r, p, spacing, valid)
-            return jax.tree.map(lambda x: x[None], distances)
+        if issubclass(kind, _OF_MASKS):
+            found = _traced_masks(kind, r, p, spacing, valid)
+            return jax.tree.map(lambda x: x[None], found)
     if r.dtype == jnp.bool_ or p.dtype == jnp.bool_:
         r, p = r.astype(jnp.int32), p.astype(jnp.int32)
-    if issubclass(kind, SurfaceDistances):
-        of_label = lambda k: _traced_surfaces(kind, r == k, p == k, spacing, valid)
+    if issubclass(kind, _OF_MASKS):
+        of_label = lambda k: _traced_masks(kind, r == k, p == k, spacing, valid)
         return jax.lax.map(of_label, jnp.asarray(wanted, jnp.int32))
     if kind is Confusion:
         return label_confusion(reference=r, prediction=p, labels=wanted, valid=valid)

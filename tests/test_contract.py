@@ -14,6 +14,7 @@ from segjax.compat import miseval
 from segjax.metrics import METRICS, Metric, _metric, get_metric
 from segjax.statistics import (
     STATISTICS,
+    BoundaryBands,
     Confusion,
     ConfusionMatrix,
     Contingency,
@@ -129,6 +130,9 @@ def test_leading_axes_are_free(metric, rng):
         wrap = lambda x: metric.statistic(
             Surface(x[..., 0, :2, :], x[..., 1, :2, :]), Surface(x[..., 0, 2:, :], x[..., 1, 2:, :])
         )
+    elif metric.statistic is BoundaryBands:
+        one = rng.integers(1, 9, (3, 4, 5))
+        wrap = lambda x: BoundaryBands(*np.moveaxis(x, -3, 0), diagonal=100.0)
     elif metric.statistic in (Contingency, ConfusionMatrix):
         one, wrap = rng.integers(0, 9, (4, 4)), lambda x: metric.statistic(x)
     else:
@@ -169,6 +173,7 @@ def test_a_printed_name_reads_back(metric):
         "direction": "reference",
         "tau": 3,
         "tolerance": 2,
+        "width": 3,
     }
     for key in metric.option_names:
         value = "simple" if metric.name == "generalized_dice" else options[key]

@@ -4,6 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from segjax.case import Case
+from segjax.statistics.bands import (
+    BoundaryBands as BoundaryBands,
+    boundary_bands as boundary_bands,
+    measure_bands as measure_bands,
+)
 from segjax.statistics.confusion import (
     Confusion as Confusion,
     Foreground as Foreground,
@@ -44,4 +49,5 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     ConfusionMatrix: count_matrix,
     SurfaceDistances: measure_surfaces,
     PointDistances: measure_points,
+    BoundaryBands: measure_bands,
 }
