@@ -243,6 +243,7 @@ def test_names_of_other_tools_are_known():
 
 def test_every_label_of_miseval_is_known_to_the_catalogue_or_to_compat():
     elsewhere = {"Hinge", "HingeLoss", "CE", "CrossEntropy"}  # losses of probabilities
+    elsewhere |= {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
     for label in miseval.metric_dict:
         if label not in elsewhere:
             get_metric(label)
