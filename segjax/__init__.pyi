@@ -90,3 +90,4 @@ nemhd: MetricFunction
 nsd: MetricFunction
 average_hausdorff: MetricFunction
 boundary_iou: MetricFunction
+boundary_iou_euclidean: MetricFunction

@@ -30,6 +30,7 @@ from segjax.statistics import (
     Foreground,
     PointDistances,
     Scribbles,
+    SurfaceBands,
     SurfaceDistances,
     boundary_bands,
     confusion,
@@ -336,8 +337,9 @@ _OF_MASKS = (SurfaceDistances, BoundaryBands)
 
 
 def _traced_masks(kind: type, r: Any, p: Any, spacing: tuple[float, ...], valid: Any) -> Any:
-    if kind is BoundaryBands:
-        return boundary_bands(reference=r, prediction=p, valid=valid)
+    if issubclass(kind, BoundaryBands):
+        euclidean = kind is SurfaceBands
+        return boundary_bands(reference=r, prediction=p, valid=valid, euclidean=euclidean)
     if valid is not None:
         raise InputError(
             "surfaces cannot leave out voxels while tracing; drop ignore= or valid=, or score "

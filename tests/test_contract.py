@@ -130,9 +130,9 @@ def test_leading_axes_are_free(metric, rng):
         wrap = lambda x: metric.statistic(
             Surface(x[..., 0, :2, :], x[..., 1, :2, :]), Surface(x[..., 0, 2:, :], x[..., 1, 2:, :])
         )
-    elif metric.statistic is BoundaryBands:
+    elif issubclass(metric.statistic, BoundaryBands):
         one = rng.integers(1, 9, (3, 4, 5))
-        wrap = lambda x: BoundaryBands(*np.moveaxis(x, -3, 0), diagonal=100.0)
+        wrap = lambda x: metric.statistic(*np.moveaxis(x, -3, 0), diagonal=100.0)
     elif metric.statistic in (Contingency, ConfusionMatrix):
         one, wrap = rng.integers(0, 9, (4, 4)), lambda x: metric.statistic(x)
     else:

@@ -32,6 +32,10 @@ BATCHED = {
         jax.vmap(lambda r, p: boundary_bands(reference=r, prediction=p, valid=r | p)),
         CASES,
     ),
+    "surface_bands": (
+        jax.vmap(lambda r, p: boundary_bands(reference=r, prediction=p, euclidean=True)),
+        CASES,
+    ),
     "dice": (jax.vmap(lambda r, p: segjax.dice(reference=r, prediction=p)), CASES),
     "vi": (jax.vmap(lambda r, p: segjax.vi(reference=r, prediction=p, labels=range(1, 9))), MAPS),
 }

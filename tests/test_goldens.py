@@ -57,6 +57,8 @@ VOXEL_SURFACES = {
 VOXEL_BANDS = {
     "boundary_iou@chebyshev1": "boundary_iou(width=1)",
     "boundary_iou@chebyshev3": "boundary_iou(width=3)",
+    "boundary_iou@edt1": "boundary_iou_euclidean(width=1)",
+    "boundary_iou@edt2": "boundary_iou_euclidean(width=2)",
 }
 SEGMENTS = {
     "ari": ["adjusted_rand_index"],

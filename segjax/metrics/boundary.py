@@ -17,7 +17,13 @@ from jaxtyping import Float
 from segjax._errors import InputError
 from segjax._numerics import AnyArray, namespace, ratio
 from segjax.metrics._metric import Metric
-from segjax.statistics import BoundaryBands, PointDistances, Surface, SurfaceDistances
+from segjax.statistics import (
+    BoundaryBands,
+    PointDistances,
+    Surface,
+    SurfaceBands,
+    SurfaceDistances,
+)
 
 
 Scores: TypeAlias = Float[AnyArray, "*batch"]
@@ -277,8 +283,7 @@ def boundary_iou(b: BoundaryBands, *, width: float | int = 0.02) -> Scores:
     steps to any neighbour, corners included, counting 1; the outside of the image is outside.
     So in voxels, whatever the spacing. 0 if one mask is empty, undefined if both are.
 
-    (Metrics Reloaded takes the voxels with a Euclidean distance to the mask's own surface below
-    the width.)
+    (Metrics Reloaded means `boundary_iou_euclidean`.)
 
     Args:
         b: voxels by depth.
@@ -300,6 +305,23 @@ def boundary_iou(b: BoundaryBands, *, width: float | int = 0.02) -> Scores:
     d = int(width) if width >= 1 else max(1, round(width * b.diagonal))
     r, p, both = (x[..., :d].sum(-1) for x in (b.reference, b.prediction, b.both))
     return ratio(both, r + p - both)
+
+
+def boundary_iou_euclidean(b: SurfaceBands, *, width: float | int = 0.02) -> Scores:
+    """Boundary IoU of bands by Euclidean distance, as Metrics Reloaded has it.
+
+    As `boundary_iou`, but a voxel is in the band of its mask if it is less than `width` from
+    the nearest voxel on the surface (with a face neighbour outside) of that mask. 0 if one mask
+    is empty, undefined if both are.
+
+    Args:
+        b: voxels by their depth from the surface.
+        width: as of `boundary_iou`; Metrics Reloaded's default is 1.
+
+    References:
+        Maier-Hein et al. (2024); see `masd`.
+    """
+    return boundary_iou(b, width=width)
 
 
 _metric = partial(Metric, statistic=SurfaceDistances)
@@ -333,6 +355,7 @@ METRICS = (
         worst=0.0,
         aliases=("BIoU", "boundary IoU", "boundary intersection over union"),
     ),
+    Metric(function=boundary_iou_euclidean, statistic=SurfaceBands, best=1.0, worst=0.0),
 )
 
 # Names that stand for a metric with its options.

@@ -6,8 +6,10 @@ from typing import Any
 from segjax.case import Case
 from segjax.statistics.bands import (
     BoundaryBands as BoundaryBands,
+    SurfaceBands as SurfaceBands,
     boundary_bands as boundary_bands,
     measure_bands as measure_bands,
+    measure_surface_bands as measure_surface_bands,
 )
 from segjax.statistics.confusion import (
     Confusion as Confusion,
@@ -50,4 +52,5 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     SurfaceDistances: measure_surfaces,
     PointDistances: measure_points,
     BoundaryBands: measure_bands,
+    SurfaceBands: measure_surface_bands,
 }

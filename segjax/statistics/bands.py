@@ -1,7 +1,9 @@
 """How deep inside their masks voxels lie: bands of any width along two boundaries."""
 
 import math
+import operator
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import jax
@@ -11,8 +13,8 @@ from jaxtyping import Array, Bool, Int, Num
 
 from segjax._numerics import AnyArray, namespace
 from segjax.case import Case, check_same_grid
-from segjax.ops import distance
-from segjax.statistics.surface import _masks
+from segjax.ops import distance, packing, transform
+from segjax.statistics.surface import _masks, surface_voxels
 
 
 @jax.tree_util.register_dataclass
@@ -38,11 +40,22 @@ class BoundaryBands:
     diagonal: float = field(metadata={"static": True})
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class SurfaceBands(BoundaryBands):
+    """As `BoundaryBands`, by the Euclidean distance to the surface of the voxel's own mask.
+
+    Voxels on the surface, those with a face neighbour outside, have depth 1; others one more
+    than the whole steps from the nearest of them: below d is no deeper than d.
+    """
+
+
 def boundary_bands(
     *,
     reference: Bool[Array, "..."],
     prediction: Bool[Array, "..."],
     valid: Bool[Array, "..."] | None = None,
+    euclidean: bool = False,
 ) -> BoundaryBands:
     """Count the voxels of two masks of one case by depth; pure, for `jit` and `vmap`.
 
@@ -50,6 +63,7 @@ def boundary_bands(
         reference: mask taken as the standard.
         prediction: mask to be judged, of the same shape.
         valid: voxels that count; all by default. Depths are those in the whole masks.
+        euclidean: take depths from the surface, for `SurfaceBands`; up to three axes.
 
     Returns:
         int32 counts of all depths that masks of this shape can have.
@@ -70,27 +84,37 @@ def boundary_bands(
     def count(depth: Int[Array, "..."]) -> Int[Array, " depth"]:
         return jnp.zeros(bins + 1, jnp.int32).at[depth.reshape(-1)].add(1)[1:]
 
-    r, p = _depths(jnp.stack([reference, prediction]))
-    return BoundaryBands(*_by_depth(r, p, valid, count), _diagonal(reference.shape))
+    depths = _steps_from_surface if euclidean else _steps_to_outside
+    r, p = depths(jnp.stack([reference, prediction]))
+    kind = SurfaceBands if euclidean else BoundaryBands
+    return kind(*_by_depth(r, p, valid, count), _diagonal(reference.shape))
 
 
-def _depths(masks: Bool[Array, "mask *space"]) -> Int[Array, "mask *space"]:
+def _steps_to_outside(masks: Bool[Array, "mask *space"]) -> Int[Array, "mask *space"]:
     """In how many erosions by 3 x 3 voxels (or 3, or 3 x 3 x 3) each voxel is seen."""
 
     def erode(state: Any) -> Any:
         inside, depth = state
-        depth += inside
-        for axis in range(1, masks.ndim):
-            edge = [(0, 0)] * axis + [(1, 1)] + [(0, 0)] * (masks.ndim - axis - 1)
-            x, size = jnp.pad(inside, edge), masks.shape[axis]
-            before, here, after = (
-                jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3)
-            )
-            inside = before & here & after
-        return inside, depth
+        return reduce(_between_others, range(1, masks.ndim), inside), depth + inside
 
     start = masks, jnp.zeros(masks.shape, jnp.int32)
-    return jax.lax.while_loop(lambda state: state[0].any(), erode, start)[1]
+    # A count, as XLA's `any` over booleans takes as long as the erosion on a CPU.
+    return jax.lax.while_loop(lambda state: packing.count(state[0]) != 0, erode, start)[1]
+
+
+def _steps_from_surface(masks: Bool[Array, "mask *space"]) -> Int[Array, "mask *space"]:
+    """One more than the whole steps to the surface of the own mask; 0 outside."""
+    inner = reduce(operator.and_, (_between_others(masks, a) for a in range(1, masks.ndim)))
+    steps = jax.vmap(transform.distance_transform)(masks & ~inner)
+    return jnp.where(masks, 1 + steps, 0).astype(jnp.int32)
+
+
+def _between_others(masks: Bool[Array, "mask *space"], axis: int) -> Bool[Array, "mask *space"]:
+    """Voxels of masks whose neighbours along an axis are in the mask too."""
+    edge = [(0, 0)] * axis + [(1, 1)] + [(0, 0)] * (masks.ndim - axis - 1)
+    x, size = jnp.pad(masks, edge), masks.shape[axis]
+    before, here, after = (jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3))
+    return before & here & after
 
 
 def _most_depths(shape: tuple[int, ...]) -> int:
@@ -122,24 +146,40 @@ def measure_bands(case: Case) -> BoundaryBands:
     Returns:
         int64 counts with a leading label axis.
     """
+    return _measure(case, BoundaryBands, _steps_to_outside_on_host)
+
+
+def measure_surface_bands(case: Case) -> SurfaceBands:
+    """Depths from the surface of every label of a case in host memory; see `measure_bands`."""
+    return _measure(case, SurfaceBands, _steps_from_surface_on_host)
+
+
+def _measure(case: Case, kind: Any, depths: Any) -> Any:
     shape = case.reference.shape
-    counts = [_count_label(case, label, _most_depths(shape)) for label in case.labels]
+    counts = [_count_label(case, label, depths, _most_depths(shape)) for label in case.labels]
     r, p, both = np.stack(counts, axis=1)
-    return BoundaryBands(r, p, both, _diagonal(shape))
+    return kind(r, p, both, _diagonal(shape))
 
 
-def _count_label(case: Case, label: int, bins: int) -> np.ndarray:
+def _count_label(case: Case, label: int, depths: Any, bins: int) -> np.ndarray:
     r, p, kept = _masks(case, label)
     box = distance.bounding_box(r | p)
     if box is None:
         return np.zeros((3, bins), np.int64)
     count = lambda depth: np.bincount(depth.reshape(-1), minlength=bins + 1)[1:]
     kept = None if kept is None else kept[box]
-    return np.stack(_by_depth(_depths_on_host(r[box]), _depths_on_host(p[box]), kept, count))
+    return np.stack(_by_depth(depths(r[box]), depths(p[box]), kept, count))
 
 
-def _depths_on_host(mask: np.ndarray) -> np.ndarray:
+def _steps_to_outside_on_host(mask: np.ndarray) -> np.ndarray:
     from scipy import ndimage  # 0.2 s that few calls need
 
     padded = ndimage.distance_transform_cdt(np.pad(mask, 1), metric="chessboard")
     return np.asarray(padded)[(slice(1, -1),) * mask.ndim]
+
+
+def _steps_from_surface_on_host(mask: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
+    steps = np.asarray(ndimage.distance_transform_edt(~surface_voxels(mask)))
+    return np.where(mask, 1 + steps, 0).astype(np.intp)

