@@ -89,3 +89,5 @@ mhd: MetricFunction
 nemhd: MetricFunction
 nsd: MetricFunction
 average_hausdorff: MetricFunction
+boundary_iou: MetricFunction
+boundary_iou_euclidean: MetricFunction

@@ -16,7 +16,7 @@ from segjax._errors import InputError
 Labels: TypeAlias = Sequence[int] | str | None
 Spacing: TypeAlias = Sequence[float | int] | float | int | None
 
-SURFACES = ("voxel", "surfel")
+SURFACES = ("voxel", "surfel", "mesh")
 _FEW = 127  # so many labels are counted faster than looked for
 
 
@@ -33,7 +33,7 @@ class Case:
         foreground: all that is not background counts as one label, 1.
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; None for all.
-        surface: what a surface is made of, "voxel" or "surfel".
+        surface: what a surface is made of, one of `SURFACES`.
     """
 
     reference: np.ndarray
@@ -91,7 +91,8 @@ def make_case(
         valid: mask of the voxels that are counted; all by default.
         surface: of boundary metrics: "voxel" takes the voxels with a face neighbour outside,
             each counting alike (MONAI, medpy, Metrics Reloaded); "surfel" the patches between
-            voxels, weighing by length or area (DeepMind's surface-distance).
+            voxels, weighing by length or area (DeepMind's surface-distance); "mesh" moves
+            these patches to where the surface is likely to lie, nearest to the truth.
 
     Raises:
         InputError: if the shapes differ, a label is negative or not a whole number, or

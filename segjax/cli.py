@@ -118,10 +118,11 @@ def command() -> None:
 )
 @click.option(
     "--surface",
-    type=click.Choice(["voxel", "surfel"]),
+    type=click.Choice(["voxel", "surfel", "mesh"]),
     default="voxel",
     show_default=True,
-    help="What surfaces are made of: voxels (MONAI, medpy) or surfels (DeepMind).",
+    help="What surfaces are made of: voxels (MONAI, medpy), surfels (DeepMind), or a mesh "
+    "between voxels (nearest to the truth).",
 )
 @click.option(
     "--undefined",

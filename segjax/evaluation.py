@@ -29,11 +29,14 @@ from segjax.metrics import Metric, get_metric
 from segjax.statistics import (
     STACKED,
     STATISTICS,
+    BoundaryBands,
     Confusion,
     Foreground,
     PointDistances,
     Scribbles,
+    SurfaceBands,
     SurfaceDistances,
+    boundary_bands,
     confusion,
     contingency,
     count_masks,
@@ -54,6 +57,7 @@ DEFAULT_METRICS = (
     "volumetric_similarity",
 )
 _TOGETHER = 64  # cases of a stack
+_OF_MASKS = (SurfaceDistances, BoundaryBands)  # statistics of one label at a time
 
 
 def evaluate(
@@ -80,7 +84,7 @@ def evaluate(
             take everything that is not background as one label.
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; all by default.
-        surface: "voxel" or "surfel", for boundary metrics; see `segjax.case.make_case`.
+        surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
         undefined: what becomes of a score that is 0/0: "omit" leaves NaN, "best" and
             "worst" put the metric's best and worst value, "fail" raises.
 
@@ -180,7 +184,7 @@ def evaluate_batch(
         spacing: voxel size along each array axis of one case; default 1.
         labels: labels to score; None for those that occur in any case.
         ignore: label of the references whose voxels are not counted.
-        surface: "voxel" or "surfel", for boundary metrics; see `segjax.case.make_case`.
+        surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
         cases: names; numbers by default.
 
     Returns:
@@ -281,10 +285,10 @@ def as_function(name: str) -> Callable[..., Any]:
     """A metric as a pure function of two label maps, for `jit`, `vmap`, `grad` and sharding.
 
     The function takes `reference` and `prediction` by keyword, then `spacing`, `labels`,
-    `ignore`, `valid` and `surface` as `evaluate` does, then the metric's own options. NumPy arrays give
-    float64 scores; JAX arrays are scored where they are. While tracing, maps of several
-    labels need `labels=`; floating-point JAX predictions are taken as probabilities of the
-    foreground, and the score is then differentiable.
+    `ignore`, `valid` and `surface` as `evaluate` does, then the metric's own options. NumPy
+    arrays give float64 scores; JAX arrays are scored where they are. While tracing, maps of
+    several labels need `labels=`; floating-point JAX predictions are taken as probabilities of
+    the foreground, and the score is then differentiable.
     """
     metric = get_metric(name)
 
@@ -376,12 +380,11 @@ def _traced_statistic(
         if kind is not Confusion or wanted is not None:
             raise InputError("probabilities have overlap metrics of one foreground only")
         return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
-    measure = partial(
-        surface_distances,
-        spacing=spacing,
-        valid=valid,
-        surface="solid" if kind is PointDistances else surface,
-    )
+    if issubclass(kind, BoundaryBands):
+        of_masks = partial(boundary_bands, valid=valid, euclidean=kind is SurfaceBands)
+    else:
+        elements = "solid" if kind is PointDistances else surface
+        of_masks = partial(surface_distances, spacing=spacing, valid=valid, surface=elements)
     if kind in (Foreground, Scribbles):
         if kind is Scribbles:
             valid = r > 0 if valid is None else (r > 0) & valid
@@ -397,13 +400,12 @@ def _traced_statistic(
         if kind is Confusion:
             counts = confusion(reference=r, prediction=p, valid=valid)
             return jax.tree.map(lambda x: x[None], counts)
-        if issubclass(kind, SurfaceDistances):
-            distances = measure(reference=r, prediction=p)
-            return jax.tree.map(lambda x: x[None], distances)
+        if issubclass(kind, _OF_MASKS):
+            return jax.tree.map(lambda x: x[None], of_masks(reference=r, prediction=p))
     if r.dtype == jnp.bool_ or p.dtype == jnp.bool_:
         r, p = r.astype(jnp.int32), p.astype(jnp.int32)
-    if issubclass(kind, SurfaceDistances):
-        of_label = lambda k: measure(reference=r == k, prediction=p == k)
+    if issubclass(kind, _OF_MASKS):
+        of_label = lambda k: of_masks(reference=r == k, prediction=p == k)
         return jax.lax.map(of_label, jnp.asarray(wanted, jnp.int32))
     if kind is Confusion:
         return label_confusion(reference=r, prediction=p, labels=wanted, valid=valid)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from skimage.measure import find_contours
 
 from segjax.compat import miseval, segmentation_game as game
 from segjax.metrics import get_metric
@@ -42,6 +43,7 @@ MISEVAL = {
     "TN": [64, 52, 52, 0, 52, 0, 0, 48],
     "FP": [0, 0, 12, 0, 0, 0, 52, 4],
     "FN": [0, 12, 0, 0, 0, 52, 0, 4],
+    "BD": [*[np.nan] * 4, 2.5263, *[np.nan] * 2, 2.7219],
 }
 
 
@@ -58,6 +60,39 @@ def test_distances_are_right_where_those_of_miseval_are_not():
     assert miseval.evaluate(truth, pred, "AHD") == pytest.approx(4 / 12)
     assert miseval.evaluate(EMPTY, EMPTY, "HD") == miseval.evaluate(EMPTY, EMPTY, "AHD") == 0
     assert miseval.evaluate(H, EMPTY, "AHD") == np.inf
+
+
+def pairs_of_contour_points(truth, pred):
+    """Differences of all points of the contours of two masks, by scikit-image."""
+    a, b = (np.concatenate(find_contours(mask)) for mask in (truth, pred))
+    return (a[:, None] - b).reshape(-1, 2)
+
+
+@pytest.mark.parametrize(
+    ("distance", "of"),
+    [
+        ("euclidean", lambda d: np.hypot(*d.T)),
+        ("manhattan", lambda d: abs(d).sum(1)),
+        ("chebyshev", lambda d: abs(d).max(1)),
+        ("mae", lambda d: abs(d).mean(1)),
+        ("mse", lambda d: (d**2).mean(1)),
+        ("squared_variation", lambda d: (d**2).sum(1)),
+    ],
+)
+def test_boundary_distance_pools_all_pairs_of_contour_points(distance, of, rng):
+    for share in (0.1, 0.5, 0.9):  # islands, saddles, holes; contours cut by the border
+        for shape in [(9, 14), (12, 5)]:
+            truth, pred = rng.random((2, *shape)) < share
+            pairs = of(pairs_of_contour_points(truth, pred))
+            for pooling, pool in (("mean", np.mean), ("sum", np.sum), ("amin", np.min)):
+                score = miseval.evaluate(truth, pred, "BD", distance=distance, pooling=pooling)
+                np.testing.assert_allclose(score, pool(pairs), rtol=1e-12)
+
+
+def test_boundary_distance_prefers_a_small_mask_to_an_equal_one():
+    inner = H * 0
+    inner[3, 3:5] = 1
+    assert miseval.evaluate(H, inner, "BD") < miseval.evaluate(H, H, "BD")
 
 
 def test_every_label_is_called_as_miseval_calls_it():
@@ -109,7 +144,9 @@ def test_probabilities_have_their_classes_last(rng):
         ),
         (lambda: miseval.evaluate(H, H[:, :1], "DSC"), ValueError, "same shape"),
         (lambda: miseval.evaluate(H, H, "DSC", poling="sum"), TypeError, "poling"),
-        (lambda: miseval.evaluate(H, H, "BD"), KeyError, "boundary metric"),
+        (lambda: miseval.evaluate(H[None], H[None], "BD"), ValueError, "two 2-D images"),
+        (lambda: miseval.evaluate(H, H, "BD", distance="cosine"), ValueError, "distance must be"),
+        (lambda: miseval.evaluate(H, EMPTY, "BD", pooling="std"), ValueError, "pooling must be"),
         (lambda: miseval.calc_Hinge(H, np.ones((3, 8))), ValueError, "classes go on a last axis"),
         (lambda: miseval.calc_Hinge(H, H, pooling="median"), ValueError, "pooling must be"),
     ],

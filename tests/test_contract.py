@@ -14,6 +14,7 @@ from segjax.compat import miseval
 from segjax.metrics import METRICS, Metric, _metric, get_metric
 from segjax.statistics import (
     STATISTICS,
+    BoundaryBands,
     Confusion,
     ConfusionMatrix,
     Contingency,
@@ -129,6 +130,9 @@ def test_leading_axes_are_free(metric, rng):
         wrap = lambda x: metric.statistic(
             Surface(x[..., 0, :2, :], x[..., 1, :2, :]), Surface(x[..., 0, 2:, :], x[..., 1, 2:, :])
         )
+    elif issubclass(metric.statistic, BoundaryBands):
+        one = rng.integers(1, 9, (3, 4, 5))
+        wrap = lambda x: metric.statistic(*np.moveaxis(x, -3, 0), diagonal=100.0)
     elif metric.statistic in (Contingency, ConfusionMatrix):
         one, wrap = rng.integers(0, 9, (4, 4)), lambda x: metric.statistic(x)
     else:
@@ -169,6 +173,7 @@ def test_a_printed_name_reads_back(metric):
         "direction": "reference",
         "tau": 3,
         "tolerance": 2,
+        "width": 3,
     }
     for key in metric.option_names:
         value = "simple" if metric.name == "generalized_dice" else options[key]
@@ -238,6 +243,7 @@ def test_names_of_other_tools_are_known():
 
 def test_every_label_of_miseval_is_known_to_the_catalogue_or_to_compat():
     elsewhere = {"Hinge", "HingeLoss", "CE", "CrossEntropy"}  # losses of probabilities
+    elsewhere |= {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
     for label in miseval.metric_dict:
         if label not in elsewhere:
             get_metric(label)

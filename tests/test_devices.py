@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 import segjax
-from segjax.statistics import confusion, contingency, label_confusion
+from segjax.statistics import boundary_bands, confusion, contingency, label_confusion
 
 
 CASES = jax.ShapeDtypeStruct((4, 128, 192), jnp.bool_)
@@ -27,6 +27,14 @@ BATCHED = {
             lambda r, p: contingency(reference=r, prediction=p, num_reference=50, num_prediction=60)
         ),
         MAPS,
+    ),
+    "boundary_bands": (
+        jax.vmap(lambda r, p: boundary_bands(reference=r, prediction=p, valid=r | p)),
+        CASES,
+    ),
+    "surface_bands": (
+        jax.vmap(lambda r, p: boundary_bands(reference=r, prediction=p, euclidean=True)),
+        CASES,
     ),
     "dice": (jax.vmap(lambda r, p: segjax.dice(reference=r, prediction=p)), CASES),
     "vi": (jax.vmap(lambda r, p: segjax.vi(reference=r, prediction=p, labels=range(1, 9))), MAPS),

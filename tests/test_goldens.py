@@ -54,6 +54,12 @@ VOXEL_SURFACES = {
     "mhd": "mhd",
     "nsd": "nsd(tolerance={tau})",
 }
+VOXEL_BANDS = {
+    "boundary_iou@chebyshev1": "boundary_iou(width=1)",
+    "boundary_iou@chebyshev3": "boundary_iou(width=3)",
+    "boundary_iou@edt1": "boundary_iou_euclidean(width=1)",
+    "boundary_iou@edt2": "boundary_iou_euclidean(width=2)",
+}
 SEGMENTS = {
     "ari": ["adjusted_rand_index"],
     "adapted_rand_error": ["adapted_rand_error(ignore_background=True)"],
@@ -128,6 +134,14 @@ def test_surfaces_of_voxels_score_as_trusted_peers_score_them(case):
             assert np.isnan(value) or value == expected["value"] == 0
         else:  # peers raise, or return 0 or NaN; a miss is infinite here
             assert not np.isfinite(value)
+
+
+@of_kind("binary")
+def test_bands_score_as_trusted_peers_score_them(case):
+    scores = segjax.evaluate(**images(case), metrics=list(VOXEL_BANDS.values()))
+    for expected in case["expected"]:
+        if expected["metric"] in VOXEL_BANDS:
+            check(scores[VOXEL_BANDS[expected["metric"]]], expected)
 
 
 @of_kind("binary")

@@ -38,7 +38,7 @@ class Options:
         label_names: what the labels are called; a label that is not listed is an error.
         spacing: voxel size along each array axis, in place of what the files say.
         ignore: label of the references whose voxels are not counted.
-        surface: "voxel" or "surfel", for boundary metrics; see `segjax.case.make_case`.
+        surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
         undefined: policy for 0/0; see `Table.resolved`.
         missing: policy for empty predictions; see `Table.resolved`.
         replicates: of the bootstrap.

@@ -1,8 +1,8 @@
-"""Boundary metrics: functions of the surface distances.
+"""Boundary metrics: functions of the surface distances, or of the bands along both boundaries.
 
-Each takes `SurfaceDistances` with any leading axes and keeps them. Distances are in the unit
-of the spacing. Where one surface is absent distances are infinite, where both are, scores
-are NaN.
+Each takes `SurfaceDistances` (`BoundaryBands` for IoU) with any leading axes and keeps them.
+Distances are in the unit of the spacing. Where one surface is absent distances are infinite,
+where both are, scores are NaN.
 """
 
 from fractions import Fraction
@@ -17,7 +17,13 @@ from jaxtyping import Float
 from segjax._errors import InputError
 from segjax._numerics import AnyArray, namespace, ratio
 from segjax.metrics._metric import Metric
-from segjax.statistics import PointDistances, Surface, SurfaceDistances
+from segjax.statistics import (
+    BoundaryBands,
+    PointDistances,
+    Surface,
+    SurfaceBands,
+    SurfaceDistances,
+)
 
 
 Scores: TypeAlias = Float[AnyArray, "*batch"]
@@ -277,6 +283,54 @@ def average_hausdorff(d: PointDistances) -> Scores:
     return masd(d)
 
 
+def boundary_iou(b: BoundaryBands, *, width: float | int = 0.02) -> Scores:
+    """Boundary IoU: intersection over union of the bands inside both boundaries.
+
+    Voxels of a mask are in its band if they are at most `width` from the nearest voxel outside,
+    steps to any neighbour, corners included, counting 1; the outside of the image is outside.
+    So in voxels, whatever the spacing. 0 if one mask is empty, undefined if both are.
+
+    (Metrics Reloaded means `boundary_iou_euclidean`.)
+
+    Args:
+        b: voxels by depth.
+        width: of the bands: 1, 2, ... in voxels; below 1 as a share of the image's diagonal,
+            rounded to voxels (a half to the even number), at least 1.
+
+    Raises:
+        InputError: if `width` is neither a share between 0 and 1 nor a whole number.
+
+    References:
+        Cheng, B. et al. (2021). Boundary IoU: improving object-centric image segmentation
+        evaluation. CVPR, 15329-15337. doi:10.1109/CVPR46437.2021.01508
+    """
+    if not (0 < width < 1 or (width >= 1 and width % 1 == 0)):
+        raise InputError(
+            "width must be a whole number of voxels, or a share of the diagonal between 0 and 1, "
+            f"got {width}"
+        )
+    d = int(width) if width >= 1 else max(1, round(width * b.diagonal))
+    r, p, both = (x[..., :d].sum(-1) for x in (b.reference, b.prediction, b.both))
+    return ratio(both, r + p - both)
+
+
+def boundary_iou_euclidean(b: SurfaceBands, *, width: float | int = 0.02) -> Scores:
+    """Boundary IoU of bands by Euclidean distance, as Metrics Reloaded has it.
+
+    As `boundary_iou`, but a voxel is in the band of its mask if it is less than `width` from
+    the nearest voxel on the surface (with a face neighbour outside) of that mask. 0 if one mask
+    is empty, undefined if both are.
+
+    Args:
+        b: voxels by their depth from the surface.
+        width: as of `boundary_iou`; Metrics Reloaded's default is 1.
+
+    References:
+        Maier-Hein et al. (2024); see `masd`.
+    """
+    return boundary_iou(b, width=width)
+
+
 _metric = partial(Metric, statistic=SurfaceDistances)
 _length = partial(_metric, best=0.0, worst=float("inf"), unit="length")
 
@@ -301,6 +355,14 @@ METRICS = (
         worst=0.0,
         aliases=("surface Dice", "normalized surface dice", "normalised surface distance"),
     ),
+    Metric(
+        function=boundary_iou,
+        statistic=BoundaryBands,
+        best=1.0,
+        worst=0.0,
+        aliases=("BIoU", "boundary IoU", "boundary intersection over union"),
+    ),
+    Metric(function=boundary_iou_euclidean, statistic=SurfaceBands, best=1.0, worst=0.0),
 )
 
 # Names that stand for a metric with its options.

@@ -64,8 +64,8 @@ def rows_by_distance(z: int, y: int, spacing: tuple[float, float] | None, most: 
     reach = [min(n - 1, max(1, int(radius / s) + 1)) for n, s in zip((z, y), scale, strict=True)]
     while (2 * reach[0] + 1) * (2 * reach[1] + 1) <= most and reach != [z - 1, y - 1]:
         reach = [min(n - 1, 2 * r + 1) for n, r in zip((z, y), reach, strict=True)]
-    offset = np.stack(np.mgrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1], -1)
-    offset = offset.reshape(-1, 2).astype(np.int32)
+    z_axis, y_axis = (np.arange(-r, r + 1, dtype=np.int32) for r in reach)
+    offset = np.stack([np.repeat(z_axis, y_axis.size), np.tile(y_axis, z_axis.size)], -1)
     squared = ((offset * np.asarray(scale)) ** 2).sum(1)
     beyond = [
         (r + 1) * s for r, n, s in zip(reach, (z, y), scale, strict=True) if r < n - 1
@@ -294,7 +294,12 @@ def search(
             chosen = lax.dynamic_slice(index, (t * together,), (together,))
             live = t * together + lane < open_
             end, nearest = visit_many(
-                start, stop, *(_get(v, chosen) for v in (*points, best)), live
+                start,
+                stop,
+                _get(points.row, chosen),
+                _get(points.x, chosen),
+                _get(best, chosen),
+                live,
             )
             best = best.at[jnp.where(live, chosen, capacity)].set(nearest, mode="drop")
             # Those still open move up: to places that have been read already.

@@ -15,11 +15,9 @@ from jaxtyping import Bool, UInt32
 
 from segjax._compiling import counts_on_host
 from segjax._errors import InputError
-from segjax.ops import distance, morphology, packing, surfels, transform
+from segjax.ops import distance, mesh, packing, surfels, transform
 from segjax.ops.distance import Grid, Points, Rows
 
-
-KINDS = ("voxel", "surfel", "solid")
 
 _FEWEST_WORDS = 2**13
 _FEWEST_POINTS = 2**12
@@ -67,14 +65,14 @@ def measure(
     """Measure the surfaces of each pair of masks to each other.
 
     Distances are exact and Euclidean: roots of integers where the spacing is the same along
-    all axes, else accurate to 1e-6.
+    all axes, else accurate to 1e-6. Those of "mesh" are to the disc with the nearest centre.
 
     Args:
         pairs: masks, each pair of a shape of its own.
         spacing: voxel size along each axis.
         kind: "voxel" for voxels with a face neighbour outside, weighing 1; "surfel" for the
-            points between voxels, weighing by the area of the surface there; "solid" for all
-            voxels of the masks.
+            points between voxels, weighing by the area of the surface there; "mesh" for
+            surfels moved to where the surface is likely to lie; "solid" for all voxels.
 
     Returns:
         For each pair the elements of the first and of the second mask. Those in ignored
@@ -84,8 +82,8 @@ def measure(
         InputError: if an object is too long.
     """
     dims = len(spacing)
-    packed = [_pack(pair, room=int(kind == "surfel")) for pair in pairs]
-    measured: list[tuple[Side, Side]] = [_NOTHING] * len(pairs)
+    packed = [_pack(pair, room=int(kind in surfels.BETWEEN)) for pair in pairs]
+    measured = [_NOTHING] * len(pairs)
     filled = [i for i, p in enumerate(packed) if p is not None]
     for group in _groups(filled, [packed[i].shape for i in filled]):  # type: ignore[union-attr]
         found = _measure_stack([packed[i] for i in group], spacing, kind, dims)  # type: ignore[misc]
@@ -94,16 +92,16 @@ def measure(
     return measured
 
 
-_NOTHING = (Side(np.zeros(0), np.zeros(0)),) * 2
+_NOTHING = (Side(np.zeros(0), np.zeros(0)), Side(np.zeros(0), np.zeros(0)))
 
 
 def _pack(pair: Pair, room: int) -> _Packed | None:
     """Pack and crop to the joint box, with `room` more voxels behind; None if both are empty."""
     words = [packing.pack_rows(x[None] if x.ndim == 2 else x) for x in pair[:2]]
     either = words[0] | words[1]
-    rows = either.any(-1)
+    rows = np.asarray(either.any(axis=-1))
     ends = []
-    for there in (rows.any(1), rows.any(0), either.any((0, 1))):
+    for there in (rows.any(axis=1), rows.any(axis=0), either.any(axis=(0, 1))):
         place = np.flatnonzero(there)
         if not place.size:
             return None
@@ -149,43 +147,65 @@ def _measure_stack(
 ) -> list[tuple[Side, Side]]:
     shape = np.max([p.shape for p in packed], axis=0)
     stacks = [_stack([p.masks[side] for p in packed], shape) for side in (0, 1)]
-    if kind == "surfel":
-        around = [morphology.corners(x, dims) for x in stacks]
-        elements = [morphology.mixed(x) for x in around]
-    else:
-        around = [[x] for x in stacks]
-        elements = stacks if kind == "solid" else [morphology.surface(x, dims) for x in stacks]
+    around = [surfels.neighbours(x, kind, dims) for x in stacks]
+    elements = [surfels.elements(a, kind, dims) for a in around]
     points = [distance.points_on_host(x) for x in elements]
-    counts = [np.bitwise_count(x).sum((1, 2, 3), dtype=np.int64) for x in elements]
-    weights = [np.ones(p.row.size) for p in points]
-    if kind == "surfel":
-        sizes = surfels.element_sizes(spacing)
-        weights = [sizes[surfels.codes_at(a, p)] for a, p in zip(around, points, strict=True)]
+    weights = [surfels.weights(a, p, kind, spacing) for a, p in zip(around, points, strict=True)]
+    ends = [np.cumsum(np.bitwise_count(x).sum((1, 2, 3), dtype=np.int64))[:-1] for x in elements]
+    if kind == "mesh":
+        far = _between_meshes(packed, stacks[0].shape, points, weights, ends, spacing)
+    else:
+        far = [nearest(elements[1 - i], points[i], spacing) for i in (0, 1)]
     if any(p.kept is not None for p in packed):
-        kept = _stack(
-            [np.full(p.shape, ~np.uint32(0)) if p.kept is None else p.kept for p in packed], shape
-        )
+        kept = _stack([_kept(p) for p in packed], shape)
         for stack, weight, there in zip(stacks, weights, points, strict=True):
-            inside = morphology.corners(stack & kept, dims) if kind == "surfel" else [stack & kept]
+            inside = surfels.neighbours(stack & kept, kind, dims)
             weight *= surfels.codes_at(inside, there) > 0
-    sides = [
-        [
-            Side(d, w)
-            for d, w in zip(
-                np.split(nearest(elements[1 - i], points[i], spacing), np.cumsum(counts[i])[:-1]),
-                np.split(weights[i], np.cumsum(counts[i])[:-1]),
-                strict=True,
-            )
-        ]
+    first, second = (
+        list(map(Side, np.split(far[i], ends[i]), np.split(weights[i], ends[i]))) for i in (0, 1)
+    )
+    return list(zip(first, second, strict=True))
+
+
+def _between_meshes(
+    packed: Sequence[_Packed],
+    extent: tuple[int, ...],
+    points: Sequence[Points],
+    sizes: Sequence[np.ndarray],
+    ends: Sequence[np.ndarray],
+    spacing: tuple[float, ...],
+) -> list[np.ndarray]:
+    """Distances between the surfaces of each pair of a stack, moved between voxels."""
+    dims = len(spacing)
+    split = [
+        [np.split(x, ends[i]) for x in (*_places(points[i], *extent[1:3])[-dims:], sizes[i])]
         for i in (0, 1)
     ]
-    return list(zip(*sides, strict=True))
+    found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for n, pair in enumerate(packed):
+        discs = []
+        for words, parts in zip(pair.masks, split, strict=True):
+            *places, size = (x[n] for x in parts)
+            mask = _unpacked(words)[-1] if dims == 2 else _unpacked(words)
+            discs.append(mesh.discs(mesh.contrast(mask, spacing), tuple(places), size, spacing))
+        for i in (0, 1):
+            found[i].append(mesh.nearest_on_host(discs[i], discs[1 - i]))
+    return [np.concatenate(x) for x in found]
+
+
+def _unpacked(words: UInt32[np.ndarray, "z y w"]) -> Bool[np.ndarray, "z y x"]:
+    octets = np.ascontiguousarray(words, "<u4").view(np.uint8)
+    return np.unpackbits(octets, axis=-1, bitorder="little").view(bool)
+
+
+def _kept(packed: _Packed) -> UInt32[np.ndarray, "z y w"]:
+    return np.full(packed.shape, ~np.uint32(0)) if packed.kept is None else packed.kept
 
 
 def _stack(parts: Sequence[np.ndarray], shape: np.ndarray) -> UInt32[np.ndarray, "pair z y w"]:
     stack = np.zeros((len(parts), *shape), np.uint32)
-    for into, part in zip(stack, parts, strict=True):
-        into[tuple(map(slice, part.shape))] = part
+    for i, part in enumerate(parts):
+        stack[i, *map(slice, part.shape)] = part
     return stack
 
 
@@ -206,7 +226,7 @@ def nearest(
     same = len(set(spacing)) == 1
     far = np.iinfo(np.int32).max if same else np.float32(np.inf)
     best = np.full(points.row.size, far)
-    sites = words.any((1, 2, 3))
+    sites = np.asarray(words.any(axis=(1, 2, 3)))
     seeing = True if sites.all() else sites[points.row // (grid.z * grid.y)]
     open_ = np.flatnonzero(np.broadcast_to(seeing, best.shape))
     table = _with_room(distance.make_table(words), _FEWEST_WORDS)
@@ -298,16 +318,14 @@ def _places(points: Points, planes: int, rows: int) -> tuple[np.ndarray, ...]:
 
 def _dense(words: UInt32[np.ndarray, "z y w"], spacing: tuple[float, ...]) -> np.ndarray:
     """Squared distance of every voxel to the nearest set bit."""
-    bits = np.unpackbits(
-        np.ascontiguousarray(words, "<u4").view(np.uint8), axis=-1, bitorder="little"
-    )
+    bits = _unpacked(words)
     wanted = [packing.bucket(n, smallest=32, steps=2) for n in bits.shape]
     flat = len(spacing) == 2
     room = [
         (0, 0 if flat and not axis else b - n)
         for axis, (n, b) in enumerate(zip(bits.shape, wanted, strict=True))
     ]
-    mask = np.pad(bits.astype(bool), room)
+    mask = np.pad(bits, room)
     if flat:
         return np.asarray(transform.squared_transform(mask[0], spacing))[None]
     return np.asarray(transform.squared_transform(mask, spacing))

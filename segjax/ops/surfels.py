@@ -19,11 +19,15 @@ from itertools import product
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float64, Int, UInt32
+from jaxtyping import Float, Float64, Int
 
-from segjax._numerics import AnyArray
+from segjax._numerics import AnyArray, namespace
+from segjax.ops import morphology
 from segjax.ops.distance import Points
+from segjax.ops.morphology import Words
 
+
+BETWEEN = ("surfel", "mesh")  # kinds of surfaces whose elements lie between voxels
 
 Corner: TypeAlias = tuple[int, ...]
 Triangle: TypeAlias = tuple[Corner, Corner, Corner]
@@ -145,13 +149,33 @@ def _triangulations(polygon: list[Corner]) -> Iterator[list[Triangle]]:
         yield from ([apex, *before, *after] for before, after in product(*pieces))
 
 
-def codes_at(
-    neighbours: Sequence[UInt32[AnyArray, "*row word"]], points: Points
-) -> Int[AnyArray, " point"]:
-    """Neighbour code of each point; `neighbours` from `morphology.corners`."""
+def neighbours(words: Words, kind: str, dims: int) -> list[Words]:
+    """What is asked about an element of a surface: the voxel itself, or those around a point."""
+    return morphology.corners(words, dims) if kind in BETWEEN else [words]
+
+
+def elements(neighbours: list[Words], kind: str, dims: int) -> Words:
+    """Where the surface of a packed mask has its elements, by its `neighbours`."""
+    if kind in BETWEEN:
+        return morphology.mixed(neighbours)
+    return neighbours[0] if kind == "solid" else morphology.surface(neighbours[0], dims)
+
+
+def codes_at(neighbours: list[Words], points: Points) -> Int[AnyArray, " point"]:
+    """Neighbour code of each point: one bit for each of its neighbours."""
     width = neighbours[0].shape[-1]
     index, bit = points.row * width + (points.x >> 5), (points.x & 31).astype(np.uint32)
     code = 0
     for words in neighbours:
         code = code << 1 | (words.reshape(-1)[index] >> bit & 1).astype(np.int32)
-    return code
+    return code  # type: ignore[return-value]
+
+
+def weights(
+    neighbours: list[Words], points: Points, kind: str, spacing: tuple[float, ...]
+) -> Float[AnyArray, " point"]:
+    """Sizes of elements between voxels, 1 for voxels; float64 on the host, else float32."""
+    xp = namespace(points.row)
+    if kind not in BETWEEN:
+        return xp.ones(points.row.shape)
+    return xp.asarray(element_sizes(spacing))[codes_at(neighbours, points)]

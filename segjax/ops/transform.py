@@ -67,10 +67,10 @@ def distance_transform(
 def squared_transform(
     mask: Bool[AnyArray, "*space"], spacing: tuple[float, ...] | None = None
 ) -> Num[Array, "*space"]:
-    """Squares of `distance_transform`: integers, in units of the squared spacing, where that
-    is the same along all axes; else float32, in its unit squared.
+    """Squares of `distance_transform`, of a mask that is not empty.
 
-    The mask must not be empty.
+    Integers, in units of the squared spacing, where that is the same along all axes; else
+    float32, in its unit squared.
     """
     sizes = _checked(mask, spacing)
     if len(set(sizes)) == 1:

@@ -4,6 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from segjax.case import Case
+from segjax.statistics.bands import (
+    BoundaryBands as BoundaryBands,
+    SurfaceBands as SurfaceBands,
+    boundary_bands as boundary_bands,
+    measure_bands as measure_bands,
+    measure_surface_bands as measure_surface_bands,
+)
 from segjax.statistics.confusion import (
     Confusion as Confusion,
     Foreground as Foreground,
@@ -46,6 +53,8 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     ConfusionMatrix: count_matrix,
     SurfaceDistances: measure_surfaces,
     PointDistances: measure_points,
+    BoundaryBands: measure_bands,
+    SurfaceBands: measure_surface_bands,
 }
 
 # Those of them that measure many cases at once, giving a leading case axis; the cases have

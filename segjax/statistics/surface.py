@@ -11,9 +11,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from segjax._errors import InputError
-from segjax._numerics import AnyArray
+from segjax._numerics import AnyArray, root
 from segjax.case import Case, check_spacing
-from segjax.ops import distance, morphology, surfaces, surfels
+from segjax.ops import distance, mesh, surfaces, surfels
 
 
 @jax.tree_util.register_dataclass
@@ -58,8 +58,9 @@ def surface_distances(
 ) -> SurfaceDistances:
     """Measure the surfaces of two masks to each other; pure, for `jit` and `vmap`.
 
-    Distances are exact and Euclidean. Each surface element takes some 40 bytes, each voxel
-    less than 10 beside the masks.
+    Distances are exact and Euclidean, but for meshes, where they are to the disc with the
+    nearest centre; that is looked for among all, so that volumes take long. Each surface
+    element takes some 40 bytes, each voxel less than 10 beside the masks.
 
     Args:
         reference: mask taken as the standard, 2-D or 3-D, at most 16,384 voxels along the
@@ -68,7 +69,8 @@ def surface_distances(
         spacing: voxel size along each array axis, fixed while tracing; default 1.
         surface: "voxel" for the voxels of a mask with a face neighbour, or the outside of
             the image, not in the mask, weighing 1; "surfel" for the points between voxels of
-            both kinds, weighing by the area of the surface there; "solid" for all voxels.
+            both kinds, weighing by the area of the surface there; "mesh" for surfels moved
+            to where the surface is likely to lie; "solid" for all voxels.
         valid: mask of the voxels that count; surfaces are those of the whole masks, and
             elements beyond it weigh 0.
         capacity: room for elements, fixed while tracing; by default as many as there are
@@ -86,36 +88,30 @@ def surface_distances(
             f"{reference.shape} and {prediction.shape}"
         )
     dims, lengths = reference.ndim, check_spacing(spacing, reference.ndim)
-    surfel = surface == "surfel"
-    pack = lambda mask: _pack(mask, room=int(surfel))
-    words = [pack(x) for x in (reference, prediction)]
-    around = [morphology.corners(x, dims) if surfel else [x] for x in words]
-    elements = [
-        morphology.mixed(a) if surfel else x if surface == "solid" else morphology.surface(x, dims)
-        for a, x in zip(around, words, strict=True)
-    ]
-    capacity = words[0].size * 32 if capacity is None else capacity
-    points, counts = zip(*(distance.points_of(x, capacity) for x in elements), strict=True)
-    tables = [distance.make_table(x) for x in elements]
-    squared, unit = _search_both(tables, points, counts, distance.Grid(*words[0].shape), lengths)
-    overflow = jnp.stack(counts).max() > capacity
-    sizes = jnp.asarray(surfels.element_sizes(lengths), jnp.float32) if surfel else None
+    room = int(surface in surfels.BETWEEN)
+    words = [_pack(x, room) for x in (reference, prediction)]
+    around = [surfels.neighbours(x, surface, dims) for x in words]
+    elements = [surfels.elements(a, surface, dims) for a in around]
+    most = words[0].size * 32 if capacity is None else capacity
+    points, counts = zip(*(distance.points_of(x, most) for x in elements), strict=True)
+    weights = [surfels.weights(a, p, surface, lengths) for a, p in zip(around, points, strict=True)]
+    grid = distance.Grid(*words[0].shape)
+    if surface == "mesh":
+        masks = (reference, prediction)
+        far = _between_meshes(masks, points, counts, weights, grid, lengths)
+    else:
+        far = _between_bits(elements, points, counts, grid, lengths)
+    overflow = jnp.stack(counts).max() > most
 
     def one(i: int) -> Surface:
-        there = jnp.arange(capacity) < counts[i]
-        # Both branches of `where` are differentiated: no root of 0, none of padding.
-        apart = there & (squared[i] > 0)
-        far = unit * jnp.sqrt(jnp.where(apart, squared[i], 1).astype(jnp.float32))
-        far = jnp.where(apart, far, 0)
-        far = jnp.where(there & (counts[1 - i] == 0), jnp.inf, far)
-        weight = there.astype(jnp.float32)
-        if sizes is not None:
-            weight *= sizes[surfels.codes_at(around[i], points[i])]
+        there = jnp.arange(most) < counts[i]
+        measured = jnp.where(counts[1 - i] == 0, jnp.inf, far[i])
+        measured = jnp.where(overflow, jnp.nan, jnp.where(there, measured, 0))
+        weight = jnp.where(there, weights[i], 0).astype(jnp.float32)
         if valid is not None:
-            kept = words[i] & pack(valid)
-            inside = morphology.corners(kept, dims) if surfel else [kept]
-            weight *= surfels.codes_at(inside, points[i]) > 0
-        return Surface(jnp.where(overflow, jnp.nan, far), weight)
+            kept = surfels.neighbours(words[i] & _pack(valid, room), surface, dims)
+            weight *= surfels.codes_at(kept, points[i]) > 0
+        return Surface(measured, weight)
 
     kind = PointDistances if surface == "solid" else SurfaceDistances
     return kind(reference=one(0), prediction=one(1))
@@ -130,24 +126,44 @@ def _pack(mask: Bool[Array, "*space"], room: int) -> Any:
     return bits.sum(-1, dtype=jnp.uint32)
 
 
-def _search_both(
-    tables: Sequence[Any], points: Sequence[Any], counts: Sequence[Any], grid: Any, spacing: Any
-) -> tuple[Any, float]:
-    """Squared distances of both sets of points to each other, and the unit of their roots."""
+def _between_bits(
+    elements: Sequence[Any], points: Sequence[Any], counts: Sequence[Any], grid: Any, spacing: Any
+) -> Any:
+    """Distances of both sets of points to each other's elements."""
     z, y, x = (1.0, *spacing)[-3:]
     same = len(set(spacing)) == 1
     offsets = (2 * grid.z - 1) * (2 * grid.y - 1)
     most = -(-offsets // distance.UNROLL) * distance.UNROLL
     rows = distance.rows_by_distance(grid.z, grid.y, None if same else (z, y), most)
+    tables = [distance.make_table(words) for words in reversed(elements)]
     far = jnp.full(points[0].row.shape, rows.squared[-1])
     # One after the other, in a loop, so that the search is compiled once.
     stack = lambda *parts: jnp.stack(parts)
     number = jnp.stack([jnp.where(counts[1 - i] > 0, counts[i], 0) for i in (0, 1)])
-    both = jax.tree.map(stack, *reversed(tables)), jax.tree.map(stack, *points), number
+    both = jax.tree.map(stack, *tables), jax.tree.map(stack, *points), number
     search = lambda side: distance.search(
         *side, far, grid, rows, np.float32(x), np.int32(0), np.float32(np.inf)
     )
-    return lax.map(search, both).squared, spacing[0] if same else 1.0
+    return root(lax.map(search, both).squared.astype(jnp.float32)) * (spacing[0] if same else 1)
+
+
+def _between_meshes(
+    masks: Sequence[Any],
+    points: Sequence[Any],
+    counts: Sequence[Any],
+    sizes: Sequence[Any],
+    grid: Any,
+    spacing: tuple[float, ...],
+) -> Any:
+    """Distances between surfaces moved between voxels."""
+    discs = []
+    for mask, p, size in zip(masks, points, sizes, strict=True):
+        places = (p.row // grid.y, p.row % grid.y, p.x)[-mask.ndim :]
+        # Of padding, places are anything: kept inside, they are measured in vain.
+        inside = tuple(jnp.clip(x, 0, n) for x, n in zip(places, mask.shape, strict=True))
+        discs.append(mesh.discs(mesh.contrast(mask, spacing), inside, size, spacing))
+    room = [jnp.minimum(n, discs[0].radius.size) for n in counts]
+    return [mesh.nearest_among(discs[i], room[i], discs[1 - i], room[1 - i]) for i in (0, 1)]
 
 
 # Below: from the host. Masks are cropped to their joint bounding box and packed there.
@@ -194,15 +210,15 @@ def measure_many_surfaces(cases: Sequence[Case]) -> SurfaceDistances:
             f"boundary metrics need a 2-D or 3-D image, got {first.reference.ndim} axes; "
             "drop axes of size 1, or score planes one by one"
         )
-    pairs = [pair for case in cases for pair in _pairs(case)]
+    pairs = [pair for case in cases for pair in masks_of(case)]
     measured = surfaces.measure(pairs, first.spacing, first.surface)
     shape = (len(cases), len(first.labels))
     reference, prediction = zip(*measured, strict=True)
     return SurfaceDistances(_stack(reference, shape), _stack(prediction, shape))
 
 
-def _pairs(case: Case) -> Iterator[surfaces.Pair]:
-    """The masks of each label, cropped where that is cheap."""
+def masks_of(case: Case) -> Iterator[surfaces.Pair]:
+    """The masks of each label and the voxels that count, cropped where that is cheap."""
     kept = case.valid
     if case.ignore is not None:
         there = case.reference != case.ignore
