@@ -2,8 +2,9 @@
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from segjax._errors import InputError
 
 
 _SMALL = 12_000  # bytes of PNG above which a picture gets fewer greys
-_GREYS = (32, 16, 8)
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Picture:
     caption: str
 
 
-def crop(mask: np.ndarray) -> tuple[slice, slice]:
-    """The box of the objects with a margin, if it leaves out most of the plane."""
+def crop(mask: np.ndarray, most: float = 0.5) -> tuple[slice, slice]:
+    """The box of the objects with a margin; the plane, of which it would be `most` or more."""
     whole = slice(0, mask.shape[0]), slice(0, mask.shape[1])
     if not mask.any():
         return whole
@@ -42,7 +42,7 @@ def crop(mask: np.ndarray) -> tuple[slice, slice]:
         (max(a - margin, 0), min(b + 1 + margin, n))
         for (a, b), n in zip(ends, mask.shape, strict=True)
     )
-    if (bottom - top) * (right - left) >= 0.5 * mask.size:
+    if (bottom - top) * (right - left) >= most * mask.size:
         return whole
     return slice(top, bottom), slice(left, right)
 
@@ -60,6 +60,18 @@ def resampled(
         ((np.arange(m) + 0.5) * n / m).astype(int) for m, n in zip(pixels, shape, strict=True)
     )
     return rows, columns
+
+
+def outline(labels: np.ndarray, *, beyond: Literal["edge", "constant"] = "edge") -> np.ndarray:
+    """Pixels of an object beside another one or none: one pixel wide, inside it.
+
+    Args:
+        labels: label map of a plane.
+        beyond: what is outside the plane: "edge" for more of the same, "constant" for nothing.
+    """
+    around = np.pad(labels, 1, mode=beyond)
+    beside = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
+    return (labels != 0) & np.any([x != labels for x in beside], axis=0)
 
 
 def grey_of(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -98,13 +110,13 @@ def png(codes: np.ndarray, palette: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def small_uri(encode: Callable[[int], bytes], grey: np.ndarray | None) -> str:
+def small_uri(encode: Callable[[int], bytes], greys: Sequence[int]) -> str:
     """A picture as a `data:` URI, of as many greys as it may have and stay small.
 
     Few colours make small files: noise is not worth the bytes of the whole page.
     """
     data = b""
-    for levels in (1,) if grey is None else _GREYS:
+    for levels in greys:
         data = encode(levels)
         if len(data) <= _SMALL:
             break

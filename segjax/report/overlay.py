@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 
 from segjax._errors import InputError
-from segjax.report._canvas import Picture, crop, grey_of, png, resampled, small_uri, stretch
+from segjax.report._canvas import (
+    Picture,
+    crop,
+    grey_of,
+    outline,
+    png,
+    resampled,
+    small_uri,
+    stretch,
+)
 from segjax.report.theme import OVERLAY
 
 
 _BACKGROUND, _AGREEMENT, _MISSED, _EXTRA, _IGNORED = range(5)
 _FILL = ("background", "agreement", "missed", "extra", "ignored")
 _OPACITY = (0.0, 0.45, 0.6, 0.6, 0.35)  # of the colours over an image
+_GREYS = (32, 16, 8)  # fewer in pictures that would be large
 
 
 def picture(
@@ -71,11 +81,11 @@ def picture(
     rows, columns = resampled(r.shape, (row, column), size)
     r, p = r[rows][:, columns], p[rows][:, columns]
     kinds = compare(r, p, ignore=ignore, classes=classes)
-    edge = _outline(np.where(kinds == _IGNORED, 0, r))
+    edge = outline(np.where(kinds == _IGNORED, 0, r))
     below = None
     if under is not None:
         below = stretch(np.atleast_2d(under[index])[box][rows][:, columns])
-    uri = small_uri(partial(_encode, kinds, edge, below), below)
+    uri = small_uri(partial(_encode, kinds, edge, below), (1,) if below is None else _GREYS)
     return Picture(uri, kinds.shape[1], kinds.shape[0], ", ".join(words))
 
 
@@ -109,13 +119,6 @@ def _slice(
     else:
         best, why = len(r) // 2, "in the middle"
     return (*leading, best), [*words, f"slice {best + 1} of {len(r)}, {why}"]
-
-
-def _outline(labels: np.ndarray) -> np.ndarray:
-    """Pixels of an object beside another one or none: one pixel wide, inside it."""
-    around = np.pad(labels, 1, mode="edge")
-    beside = (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:])
-    return (labels != 0) & np.any([x != labels for x in beside], axis=0)
 
 
 def _encode(kinds: np.ndarray, edge: np.ndarray, grey: np.ndarray | None, levels: int) -> bytes:
