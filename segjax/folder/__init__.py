@@ -147,8 +147,8 @@ def run(
     summary = jsonable(summary)
     files: dict[str, Path] = {}
     if output is not None:
-        pictures = pictures_of(table, pairing, plan, beneath)
-        files = write(Path(output), table, summary, pictures)
+        pictures, surfaces = pictures_of(table, pairing, plan, beneath)
+        files = write(Path(output), table, summary, pictures, surfaces)
     return Report(table=table, summary=summary, files=files, reused=reused)
 
 

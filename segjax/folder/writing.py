@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segjax import io, report
 from segjax._errors import InputError
+from segjax.case import check_spacing
 from segjax.folder.plan import Plan
 from segjax.folder.reading import load
 from segjax.table import Table
 
 
-_PICTURES = 12
+_PICTURES, _SURFACES = 12, 9
 
 
 def write(
@@ -21,6 +24,7 @@ def write(
     table: Table,
     summary: dict[str, Any],
     pictures: dict[str, Any],
+    surfaces: report.Gallery | None,
 ) -> dict[str, Path]:
     """Make all there is to write, then write it."""
     files = {
@@ -31,7 +35,7 @@ def write(
     contents = {
         "scores": table.to_csv(),
         "summary": json.dumps(summary, indent=1, ensure_ascii=False) + "\n",
-        "report": report.render(table, summary, pictures),
+        "report": report.render(table, summary, pictures, surfaces),
     }
     for kind, content in contents.items():
         io.write_atomic(files[kind], content)
@@ -40,35 +44,64 @@ def write(
 
 def pictures_of(
     table: Table, pairing: io.Pairing, plan: Plan, beneath: Mapping[str, Path]
-) -> dict[str, report.Picture]:
-    """Overlays of the best, the median and the worst cases, chosen by rank alone."""
+) -> tuple[dict[str, report.Picture], report.Gallery | None]:
+    """Overlays of the best, the median and the worst cases, chosen by rank alone.
+
+    Returns:
+        What agrees and what does not, by case; and the distances between surfaces, if a metric
+        of them was asked for, worst by it first.
+    """
     pairs = {pair.name: pair for pair in pairing.pairs}
     pictures: dict[str, report.Picture] = {}
-    for name in _deserving(table, plan):
+    seen: dict[str, report.Contours] = {}
+    overlaid, measured = _deserving(table, plan), _parting(table, plan)
+    for name in dict.fromkeys([*overlaid, *measured]):
         pair = pairs[name]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # all has been said while scoring
             loaded = load(pair, plan.options)
-        shape = loaded.reference.array.shape
+        r, p = loaded.reference.array, loaded.prediction.array
         path = beneath.get(io.stem(pair.reference)) or beneath.get(name)
         image = None if path is None else io.read_image(path).array
-        if image is not None and image.shape[: len(shape)] != shape:
+        if image is not None and image.shape[: r.ndim] != r.shape:
             image = None
-        pictures[name] = report.picture(
-            loaded.reference.array,
-            loaded.prediction.array,
-            image=image,
-            spacing=loaded.reference.spacing,
-            ignore=plan.ignore,
-            classes=not isinstance(plan.labels, str),
+        given = (
+            plan.options.spacing if plan.options.spacing is not None else loaded.reference.spacing
         )
-    return pictures
+        spacing = check_spacing(given, r.ndim)
+        ignore = None if r.dtype == np.bool_ else plan.ignore
+        if name in overlaid:
+            pictures[name] = report.picture(
+                r,
+                p,
+                image=image,
+                spacing=spacing,
+                ignore=ignore,
+                classes=not isinstance(plan.labels, str),
+            )
+        if name in measured:
+            seen[name] = report.contours(
+                r, p, image=image, spacing=spacing, ignore=ignore, labels=plan.labels
+            )
+    shown = {name: seen[name] for name in measured}
+    return pictures, report.gallery(shown) if shown else None
 
 
 def _deserving(table: Table, plan: Plan) -> list[str]:
-    """Samples first, then the worst cases, as many as there are to be pictures."""
+    """Samples first, then the worst cases, as many as there are to be pictured."""
     samples = report.samples(table, **plan.policy).values()
     return list(dict.fromkeys([*samples, *report.worst_first(table, **plan.policy)]))[:_PICTURES]
+
+
+def _parting(table: Table, plan: Plan) -> list[str]:
+    """Samples and the worst cases by the first boundary metric, worst first; none without one."""
+    metric = report.boundary_metric(m.name for m in plan.metrics)
+    if metric is None:
+        return []
+    worst = report.worst_first(table, metric, **plan.policy)
+    samples = report.samples(table, **plan.policy).values()
+    chosen = list(dict.fromkeys([*samples, *worst]))[:_SURFACES]
+    return sorted(chosen, key=worst.index)
 
 
 def images_in(folder: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from segjax.report.sections._content import Content, named
 from segjax.report.sections.cases import cases
 from segjax.report.sections.headline import headline
 from segjax.report.sections.spread import spread
+from segjax.report.surfaces import Gallery
 from segjax.report.theme import SCRIPT, css
 from segjax.table import Table
 
@@ -21,18 +22,25 @@ POLICY = (
 )
 
 
-def render(table: Table, summary: Mapping[str, Any], pictures: Mapping[str, Picture]) -> str:
+def render(
+    table: Table,
+    summary: Mapping[str, Any],
+    pictures: Mapping[str, Picture],
+    surfaces: Gallery | None = None,
+) -> str:
     """Write the page.
 
     Args:
         table: scores of all cases.
         summary: what `summary.json` holds; what it lacks is left out.
         pictures: overlays by case; `samples` and `worst_first` say for which cases.
+        surfaces: pictures of the distances between surfaces, of cases in the order they are
+            to be shown.
 
     Returns:
         HTML that opens without a network; every text from outside is inert.
     """
-    content = Content(table, summary, pictures)
+    content = Content(table, summary, pictures, surfaces)
     parts = (_header, headline, spread, cases, *_PROVENANCE)
     body = "".join(part(content) for part in parts)
     return (

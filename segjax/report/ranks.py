@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from segjax.metrics import Metric, get_metric
+from segjax.statistics import SurfaceDistances
 from segjax.table import Column, Table
 
 
@@ -23,6 +24,12 @@ def main_metric(names: Iterable[str]) -> Metric | None:
     """Dice if it is there, else the first metric with a direction that is not accuracy."""
     metrics = [get_metric(name) for name in leading_order(names)]
     return next((m for m in metrics if m.best is not None and _plain(m.name) != "accuracy"), None)
+
+
+def boundary_metric(names: Iterable[str]) -> Metric | None:
+    """The first metric of the distances between surfaces, if there is one."""
+    metrics = (get_metric(name) for name in names)
+    return next((m for m in metrics if m.statistic is SurfaceDistances), None)
 
 
 def _plain(name: str) -> str:
@@ -61,12 +68,13 @@ def sizes_in(table: Table, view: int | str) -> np.ndarray:
     return sizes[:, [k.value for k in table.labels].index(int(view))]
 
 
-def ranking(table: Table, **policy: str) -> np.ndarray:
-    """Indices of the cases, best first by the main metric; what is undefined is left out.
+def ranking(table: Table, metric: Metric | None = None, /, **policy: str) -> np.ndarray:
+    """Indices of the cases, best first by a metric; what is undefined is left out.
 
-    Ties keep the order of the table, so that nobody chooses.
+    The metric is the main one if none is given. Ties keep the order of the table, so that
+    nobody chooses.
     """
-    metric = main_metric(table.metrics)
+    metric = metric or main_metric(table.metrics)
     if metric is None or not len(table) or not table.labels:
         return np.zeros(0, int)
     scores = scores_in(table, metric.name, views(table)[0][0], **policy)
@@ -110,12 +118,15 @@ def samples(table: Table, **policy: str) -> dict[str, str]:
     return {place: table.cases[i] for place, i in sample_indices(table, **policy).items()}
 
 
-def worst_first(table: Table, **policy: str) -> tuple[str, ...]:
-    """Names of all cases as the page lists them: worst by the main metric, then undefined."""
-    return tuple(table.cases[i] for i in worst_first_indices(table, **policy))
+def worst_first(table: Table, metric: Metric | None = None, /, **policy: str) -> tuple[str, ...]:
+    """Names of all cases as the page lists them: worst by a metric, then undefined.
+
+    The metric is the main one if none is given.
+    """
+    return tuple(table.cases[i] for i in worst_first_indices(table, metric, **policy))
 
 
-def worst_first_indices(table: Table, **policy: str) -> list[int]:
+def worst_first_indices(table: Table, metric: Metric | None = None, /, **policy: str) -> list[int]:
     """Indices of all cases, worst first, then those without a score."""
-    worst = ranking(table, **policy)[::-1].tolist()
+    worst = ranking(table, metric, **policy)[::-1].tolist()
     return worst + sorted(set(range(len(table))) - set(worst))

@@ -14,6 +14,31 @@ OVERLAY = {
     "outline": (255, 255, 255),
 }
 
+# Of pictures of surfaces, whose lines are read by their colour and not by what they enclose.
+SURFACE = {
+    "background": OVERLAY["background"],
+    "inside": (38, 43, 50),
+    "casing": (8, 9, 11),
+    "outline": (255, 255, 255),
+    "ignored": (120, 125, 133),
+    "alone": (94, 214, 235),
+}
+# From near to far: plasma (S. van der Walt and N. Smith, CC0) without its darkest colours, which
+# would be lost on black. Even steps look even, to every kind of colour blindness.
+_SCALE = (
+    (126, 3, 168),
+    (153, 21, 159),
+    (177, 42, 144),
+    (197, 64, 126),
+    (214, 85, 109),
+    (230, 108, 92),
+    (242, 132, 75),
+    (250, 158, 59),
+    (254, 186, 44),
+    (250, 216, 36),
+    (240, 249, 33),
+)
+
 LIGHT = {
     "paper": "#ffffff",
     "ink": "#1c2126",
@@ -44,8 +69,30 @@ def css() -> str:
         f":root[data-theme=dark]{{color-scheme:dark;{_variables(DARK)}}}"
         f":root[data-theme=light]{{color-scheme:light}}"
         + "".join(f".swatch.{name}{{background:rgb{rgb}}}" for name, rgb in OVERLAY.items())
+        + f":root{{{_variables(_LINES)}}}"
         + _CSS
     )
+
+
+def shade(share: float) -> tuple[int, int, int]:
+    """Colour of a distance, by its share of the greatest that has its own colour.
+
+    Example:
+        >>> shade(0.0), shade(0.55), shade(1.0)
+        ((126, 3, 168), (236, 120, 84), (240, 249, 33))
+    """
+    place = share * (len(_SCALE) - 1)
+    below = min(int(place), len(_SCALE) - 2)
+    pair = zip(_SCALE[below], _SCALE[below + 1], strict=True)
+    r, g, b = (round(a + (place - below) * (z - a)) for a, z in pair)
+    return r, g, b
+
+
+_LINES = {name: f"rgb{rgb}" for name, rgb in SURFACE.items()} | {
+    "near": f"rgb{shade(0.0)}",
+    "middle": f"rgb{shade(0.5)}",
+    "far": f"rgb{shade(1.0)}",
+}
 
 
 def _variables(colours: Mapping[str, str]) -> str:
@@ -136,6 +183,22 @@ select,input{font:inherit;font-size:.9rem;color:inherit;background:var(--paper);
 .legend{display:flex;flex-wrap:wrap;gap:4px 20px;list-style:none;padding:0;margin:12px 0}
 .swatch{display:inline-block;width:14px;height:14px;margin-right:7px;vertical-align:-2px}
 .swatch.outline{background:var(--paper);border:2px solid var(--muted)}
+.swatch.line{width:30px;vertical-align:-3px;
+  background:no-repeat center/100% 4px linear-gradient(90deg,var(--near),var(--middle),var(--far)),
+  var(--background)}
+.swatch.line.reference{border-top:4px solid var(--background);border-bottom:4px solid
+  var(--background);background:linear-gradient(var(--outline) 2px,transparent 2px),
+  linear-gradient(90deg,var(--near),var(--middle),var(--far))}
+.swatch.line.farthest{background:radial-gradient(circle closest-side,transparent 55%,
+  var(--outline) 60% 85%,transparent 90%),var(--background)}
+.swatch.line.facing{background:0 0/5px 5px radial-gradient(var(--middle) 1.2px,transparent 1.6px),
+  var(--background)}
+.swatch.line.alone{background:no-repeat center/100% 4px linear-gradient(var(--alone),var(--alone)),
+  var(--background)}
+.swatch.line.ignored{background:no-repeat center/100% 4px
+  linear-gradient(var(--ignored),var(--ignored)),var(--background)}
+.surfaces{grid-template-columns:repeat(auto-fill,minmax(min(320px,100%),1fr))}
+.legend+.surfaces{margin-top:20px}
 .cases thead th{position:sticky;top:0;background:var(--paper)}
 .cases button{all:unset;cursor:pointer;font:inherit;color:inherit}
 .cases button:focus-visible{outline:2px solid var(--accent)}

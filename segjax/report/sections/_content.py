@@ -11,6 +11,7 @@ from segjax.metrics import Metric, get_metric
 from segjax.report import ranks
 from segjax.report._text import escape
 from segjax.report.overlay import Picture
+from segjax.report.surfaces import Gallery
 from segjax.table import Table
 
 
@@ -21,6 +22,7 @@ class Content:
     table: Table
     summary: Mapping[str, Any]
     pictures: Mapping[str, Picture]
+    surfaces: Gallery | None = None
 
     @cached_property
     def policy(self) -> dict[str, str]:
@@ -49,6 +51,13 @@ class Content:
         inputs = self.summary.get("inputs") or []
         units = {i.get("unit") for i in inputs}
         return str(units.pop() or "") if len(units) == 1 else ""
+
+    @cached_property
+    def length_words(self) -> str:
+        """Unit of a distance, in words."""
+        inputs = self.summary.get("inputs") or []
+        plain = all(x == 1 for i in inputs for x in i.get("spacing") or ())
+        return self.length_unit or ("voxels" if plain else "units of spacing")
 
     def unit(self, metric: Metric) -> str:
         """Unit of a score, in words."""

@@ -10,6 +10,7 @@ from segjax.report import ranks
 from segjax.report._text import clean, escape, number, script_json
 from segjax.report.overlay import Picture
 from segjax.report.sections._content import Content, digits, label_choice, short
+from segjax.report.sections.surfaces import surfaces
 
 
 _WITHOUT_SCRIPT = 50  # rows
@@ -32,7 +33,7 @@ def cases(content: Content) -> str:
     by = f", worst first by {escape(short(content.main))}" if content.main else ""
     thumbnails = _thumbnails(content, order)
     return (
-        f"<section><h2>Cases</h2>{_samples(content)}"
+        f"<section><h2>Cases</h2>{_samples(content)}{surfaces(content)}"
         f"<h3>All cases{by}</h3>"
         '<div class="controls needs-script"><label>Find a case <input id="find" type="search">'
         f'</label>{label_choice(content)}<span id="found" class="muted small" role="status"></span>'
