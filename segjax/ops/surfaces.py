@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, UInt32
+from jaxtyping import Bool, Int, UInt32
 
 from segjax._compiling import counts_on_host
 from segjax._errors import InputError
-from segjax.ops import distance, mesh, packing, surfels, transform
+from segjax.ops import distance, mesh, morphology, packing, surfels, transform
 from segjax.ops.distance import Grid, Points, Rows
 
 
@@ -90,6 +90,13 @@ def measure(
         for i, sides in zip(group, found, strict=True):
             measured[i] = sides
     return measured
+
+
+def places(mask: Bool[np.ndarray, "*space"]) -> Int[np.ndarray, "element axis"]:
+    """Surface voxels of a mask, 2-D or 3-D, in raster order: as `measure` lists them."""
+    words = packing.pack_rows(mask.reshape((1, *mask.shape)[-3:]))
+    points = distance.points_on_host(morphology.surface(words, mask.ndim))
+    return np.stack(_places(points, *words.shape[:2])[-mask.ndim :], -1)
 
 
 _NOTHING = (Side(np.zeros(0), np.zeros(0)), Side(np.zeros(0), np.zeros(0)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from segjax._errors import InputError
 from segjax.case import Case, Labels, Spacing, make_case
-from segjax.ops.distance import bounding_box
+from segjax.ops import surfaces
 from segjax.report._canvas import (
     Picture,
     crop,
@@ -22,7 +22,6 @@ from segjax.report._canvas import (
 )
 from segjax.report.charts._axes import span
 from segjax.report.theme import SURFACE, shade
-from segjax.statistics.surface import surface_voxels, voxel_distances
 
 
 _REFERENCE, _PREDICTION = 0, 1
@@ -263,17 +262,11 @@ def _measure(case: Case) -> _Measured:
     farthest, ends = np.nan, None
     for label in case.labels:
         masks = _masks(case, label)
-        box = bounding_box(masks[0] | masks[1])
-        if box is None:
-            continue
-        # One plane alone would be measured as an image of two dimensions.
-        more = int(len(case.reference.shape) == 3 and box[0].stop - box[0].start == 1)
-        masks = [np.pad(x[box], ((0, more), *[(0, 0)] * (x.ndim - 1))) for x in masks]
-        at = [np.argwhere(surface_voxels(x)) + [s.start for s in box] for x in masks]
-        measured = voxel_distances(masks[0], masks[1], case.spacing)
+        at = [surfaces.places(x) for x in masks]
+        [measured] = surfaces.measure([surfaces.Pair(*masks)], case.spacing, "voxel")
         for side in (_REFERENCE, _PREDICTION):
             here, there = at[side], at[1 - side]
-            d = measured[side]
+            d = measured[side].distance
             if case.ignore is not None:
                 d = np.where(case.reference[tuple(here.T)] == case.ignore, _IGNORED, d)
             position[side].append(here)

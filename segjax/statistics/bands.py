@@ -192,6 +192,6 @@ def _steps_to_outside_on_host(mask: np.ndarray) -> np.ndarray:
 def _steps_from_surface_on_host(mask: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
-    surface = mask & ~np.asarray(ndimage.binary_erosion(mask))
+    surface = np.logical_and(mask, np.logical_not(ndimage.binary_erosion(mask)))
     steps = np.asarray(ndimage.distance_transform_edt(np.logical_not(surface)))
     return np.where(mask, 1 + steps, 0).astype(np.intp)
