@@ -32,6 +32,7 @@ from segjax.statistics import (
     BoundaryBands,
     Confusion,
     Foreground,
+    InstanceSurfaces,
     PointDistances,
     Scribbles,
     SurfaceBands,
@@ -40,6 +41,7 @@ from segjax.statistics import (
     confusion,
     contingency,
     count_masks,
+    instance_surfaces,
     label_confusion,
     soft_confusion,
     surface_distances,
@@ -366,7 +368,7 @@ def _trace(
 
 
 def _traced_statistic(
-    kind: type,
+    kind: Any,
     r: Any,
     p: Any,
     labels: Labels,
@@ -380,6 +382,7 @@ def _traced_statistic(
         if kind is not Confusion or wanted is not None:
             raise InputError("probabilities have overlap metrics of one foreground only")
         return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
+    one_label = issubclass(kind, _OF_MASKS) and kind is not InstanceSurfaces
     if issubclass(kind, BoundaryBands):
         of_masks = partial(boundary_bands, valid=valid, euclidean=kind is SurfaceBands)
     else:
@@ -400,24 +403,22 @@ def _traced_statistic(
         if kind is Confusion:
             counts = confusion(reference=r, prediction=p, valid=valid)
             return jax.tree.map(lambda x: x[None], counts)
-        if issubclass(kind, _OF_MASKS):
+        if one_label:
             return jax.tree.map(lambda x: x[None], of_masks(reference=r, prediction=p))
     if r.dtype == jnp.bool_ or p.dtype == jnp.bool_:
         r, p = r.astype(jnp.int32), p.astype(jnp.int32)
-    if issubclass(kind, _OF_MASKS):
+    if one_label:
         of_label = lambda k: of_masks(reference=r == k, prediction=p == k)
         return jax.lax.map(of_label, jnp.asarray(wanted, jnp.int32))
     if kind is Confusion:
         return label_confusion(reference=r, prediction=p, labels=wanted, valid=valid)
     segments = tuple(k for k in wanted if k != 0)
-    table = contingency(
-        reference=_codes(r, segments),
-        prediction=_codes(p, segments),
-        num_reference=len(segments) + 1,
-        num_prediction=len(segments) + 1,
-        valid=valid,
-    )
-    return kind(table.counts)
+    codes = {"reference": _codes(r, segments), "prediction": _codes(p, segments), "valid": valid}
+    if kind is InstanceSurfaces:
+        return instance_surfaces(**codes, number=len(segments), spacing=spacing, surface=surface)
+    rows = len(segments) + 1
+    table = contingency(**codes, num_reference=rows, num_prediction=rows)
+    return kind(table.counts)  # type: ignore[call-arg]
 
 
 def _codes(x: Any, labels: tuple[int, ...]) -> Any:

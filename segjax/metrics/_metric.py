@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from segjax._errors import InputError
 from segjax._numerics import defined_mean, namespace, ratio
-from segjax.statistics import Confusion, pooled
+from segjax.statistics import Confusion, InstanceSurfaces, SurfaceDistances, pooled
 
 
 Option = float | int | str | bool
 AVERAGES = ("macro", "micro", "weighted")
+UNMATCHED = ("diagonal", "omit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +84,13 @@ class Metric:
 
     def __call__(self, statistic: Any, **geometry: Any) -> Any:
         options = dict(self.options)
-        average = options.pop("average", None)
+        average, unmatched = options.pop("average", None), options.pop("unmatched", None)
         score = lambda s: self.function(s, **options, **self.geometry_of(geometry))
+        if unmatched is not None:
+            unfit = None
+            if unmatched == "diagonal":
+                unfit = statistic.diagonal if self.worst == float("inf") else self.worst
+            return _over_objects(score(statistic), statistic, unfit)
         if average is None:
             return score(statistic)
         if average == "micro":
@@ -102,6 +108,8 @@ class Metric:
     def option_names(self) -> tuple[str, ...]:
         parameters = inspect.signature(self.function).parameters.values()
         own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "voxel_volume"]
+        if self.statistic in (SurfaceDistances, InstanceSurfaces):
+            return (*own, "unmatched")
         averaged = self.per == "label" or "average" in dict(self.options)
         return (*own, *(["average"] if averaged and self.statistic is Confusion else []))
 
@@ -111,6 +119,11 @@ class Metric:
         `average="macro" | "micro" | "weighted"` is an option of every overlap metric: the
         mean over the labels that are defined, the score of the pooled counts, or the mean
         weighted by the size of the label in the reference.
+
+        `unmatched="diagonal" | "omit"` is one of every metric of surface distances: labels are
+        then objects, and the score is the mean over the objects of the reference, each against
+        the predicted one that covers more than half of it (SEG's rule). One without such counts
+        as the diagonal of the image (the worst value of scores that have bounds), or not.
 
         Raises:
             InputError: if the function has no such option, or the option no such value.
@@ -122,9 +135,12 @@ class Metric:
             )
         if options.get("average", "macro") not in AVERAGES:
             raise InputError(f"average must be one of {', '.join(AVERAGES)}")
+        if options.get("unmatched", "omit") not in UNMATCHED:
+            raise InputError(f"unmatched must be one of {', '.join(UNMATCHED)}")
         merged = dict(self.options) | options
-        per = "image" if "average" in merged else self.per
-        return replace(self, options=tuple(sorted(merged.items())), per=per)
+        per = "image" if merged.keys() & {"average", "unmatched"} else self.per
+        statistic = InstanceSurfaces if "unmatched" in merged else self.statistic
+        return replace(self, options=tuple(sorted(merged.items())), per=per, statistic=statistic)
 
 
 def _number(value: Option) -> bool:
@@ -135,6 +151,13 @@ def _weighted(scores: Any, counts: Confusion) -> Any:
     xp, weight = namespace(scores), counts.reference_size
     # A label absent from the reference has no weight: its undefined score must not spread.
     return ratio(xp.where(weight > 0, weight * scores, 0).sum(-1), weight.sum(-1))
+
+
+def _over_objects(scores: Any, objects: InstanceSurfaces, unfit: float | None) -> Any:
+    """Mean over the objects, those without a match counting as `unfit` (None: not at all)."""
+    xp = namespace(scores)
+    scores = xp.where(objects.matched, scores, xp.nan if unfit is None else unfit)
+    return defined_mean(xp.where(objects.there, scores, xp.nan))
 
 
 def _key(name: str) -> str:

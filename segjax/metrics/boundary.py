@@ -19,6 +19,7 @@ from segjax._numerics import AnyArray, namespace, ratio
 from segjax.metrics._metric import Metric
 from segjax.statistics import (
     BoundaryBands,
+    InstanceSurfaces,
     PointDistances,
     Surface,
     SurfaceBands,
@@ -331,6 +332,18 @@ def boundary_iou_euclidean(b: SurfaceBands, *, width: float | int = 0.02) -> Sco
     return boundary_iou(b, width=width)
 
 
+def unmatched_objects(s: InstanceSurfaces) -> Scores:
+    """Unmatched objects: how many of the reference no predicted object covers by more than half.
+
+    0 if there are no objects. They have no distance: see `unmatched=` of the distances.
+
+    References:
+        Ulman, V. et al. (2017). An objective comparison of cell-tracking algorithms. Nat.
+        Methods 14, 1141-1152. doi:10.1038/nmeth.4473
+    """
+    return (s.there & ~s.matched).sum(-1)
+
+
 _metric = partial(Metric, statistic=SurfaceDistances)
 _length = partial(_metric, best=0.0, worst=float("inf"), unit="length")
 
@@ -363,6 +376,14 @@ METRICS = (
         aliases=("BIoU", "boundary IoU", "boundary intersection over union"),
     ),
     Metric(function=boundary_iou_euclidean, statistic=SurfaceBands, best=1.0, worst=0.0),
+    Metric(
+        function=unmatched_objects,
+        statistic=InstanceSurfaces,
+        best=None,
+        worst=None,
+        unit="object",
+        per="image",
+    ),
 )
 
 # Names that stand for a metric with its options.

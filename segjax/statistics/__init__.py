@@ -32,6 +32,11 @@ from segjax.statistics.contingency import (
     count_matrix as count_matrix,
     count_segments as count_segments,
 )
+from segjax.statistics.instances import (
+    InstanceSurfaces as InstanceSurfaces,
+    instance_surfaces as instance_surfaces,
+    measure_instances as measure_instances,
+)
 from segjax.statistics.surface import (
     PointDistances as PointDistances,
     Surface as Surface,
@@ -53,6 +58,7 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     ConfusionMatrix: count_matrix,
     SurfaceDistances: measure_surfaces,
     PointDistances: measure_points,
+    InstanceSurfaces: measure_instances,
     BoundaryBands: measure_bands,
     SurfaceBands: measure_surface_bands,
 }

@@ -168,7 +168,7 @@ def _between_meshes(
 
 # Below: from the host. Masks are cropped to their joint bounding box and packed there.
 
-_MANY = 2**20  # labels: a list of so many boxes takes longer than to look for a few
+_MANY = 2**20  # so great a label would make a list of boxes that is mostly empty
 
 
 def measure_points(case: Case) -> PointDistances:
@@ -205,49 +205,72 @@ def measure_many_surfaces(cases: Sequence[Case]) -> SurfaceDistances:
         float64 distances with leading case and label axes, padded with weight 0.
     """
     first = cases[0]
-    if first.reference.ndim not in (2, 3):
-        raise InputError(
-            f"boundary metrics need a 2-D or 3-D image, got {first.reference.ndim} axes; "
-            "drop axes of size 1, or score planes one by one"
-        )
+    check_axes(first)
     pairs = [pair for case in cases for pair in masks_of(case)]
     measured = surfaces.measure(pairs, first.spacing, first.surface)
     shape = (len(cases), len(first.labels))
     reference, prediction = zip(*measured, strict=True)
-    return SurfaceDistances(_stack(reference, shape), _stack(prediction, shape))
+    return SurfaceDistances(stack_sides(reference, shape), stack_sides(prediction, shape))
+
+
+def check_axes(case: Case) -> None:
+    """Raise `InputError` unless the image of a case is 2-D or 3-D."""
+    if case.reference.ndim not in (2, 3):
+        raise InputError(
+            f"boundary metrics need a 2-D or 3-D image, got {case.reference.ndim} axes; "
+            "drop axes of size 1, or score planes one by one"
+        )
+
+
+def kept_voxels(case: Case) -> np.ndarray | None:
+    """Mask of the voxels that are not ignored; None for all."""
+    if case.ignore is None:
+        return case.valid
+    there = case.reference != case.ignore
+    return there if case.valid is None else there & case.valid
 
 
 def masks_of(case: Case) -> Iterator[surfaces.Pair]:
     """The masks of each label and the voxels that count, cropped where that is cheap."""
-    kept = case.valid
-    if case.ignore is not None:
-        there = case.reference != case.ignore
-        kept = there if kept is None else kept & there
-    for label, box in zip(case.labels, _boxes(case), strict=True):
+    kept = kept_voxels(case)
+    everything = (slice(None),) * case.reference.ndim
+    boxes = [everything] * len(case.labels)
+    if len(case.labels) > 1 and 0 not in case.labels:
+        order = np.argsort(case.labels)
+        found = (
+            boxes_of(x, np.take(case.labels, order)) for x in (case.reference, case.prediction)
+        )
+        for i, pair in zip(order, zip(*found, strict=True), strict=True):
+            boxes[i] = joint_box(*pair) or (slice(0),) * case.reference.ndim
+    for label, box in zip(case.labels, boxes, strict=True):
         r, p = case.reference[box], case.prediction[box]
         if r.dtype != np.bool_ or label != 1:
             r, p = (x != 0 if case.foreground else x == label for x in (r, p))
         yield surfaces.Pair(r, p, None if kept is None else kept[box])
 
 
-def _boxes(case: Case) -> list[tuple[slice, ...]]:
-    """A box around each label, found in one pass over the maps if there are several."""
-    everything = (slice(None),) * case.reference.ndim
-    if len(case.labels) == 1 or case.most >= _MANY or case.reference.dtype == np.bool_:
-        return [everything] * len(case.labels)
+def boxes_of(labels: np.ndarray, wanted: np.ndarray) -> list[tuple[slice, ...] | None]:
+    """The smallest box around each of the ascending labels of a map; None for one not there."""
     from scipy import ndimage  # 0.2 s that few calls need
 
-    boxes = [
-        ndimage.find_objects(x.astype(np.int32, copy=False), case.most)
-        for x in (case.reference, case.prediction)
-    ]
-    joint = [_joint(r, p) for r, p in zip(*boxes, strict=True)]
-    nowhere = (slice(0),) * case.reference.ndim
-    at = lambda k: everything if k == 0 else joint[k - 1] if k <= case.most else nowhere
-    return [at(k) or nowhere for k in case.labels]
+    if not wanted.size:
+        return []
+    places = wanted
+    if labels.dtype == np.bool_:
+        labels = labels.view(np.uint8)
+    elif wanted[-1] >= _MANY:
+        place = np.minimum(np.searchsorted(wanted, labels), wanted.size - 1)
+        labels = np.where(wanted[place] == labels, place + 1, 0)
+        places = np.arange(1, wanted.size + 1)
+    most = int(places[-1])
+    # Labels beyond the greatest that is wanted are passed over.
+    found = ndimage.find_objects(
+        labels if labels.dtype.itemsize <= 4 else labels.astype(np.int64), most
+    )
+    return [found[k - 1] for k in places.tolist()]
 
 
-def _joint(first: Any, second: Any) -> Any:
+def joint_box(first: Any, second: Any) -> Any:
     """The box around two boxes, either of which may be missing."""
     if first is None or second is None:
         return first or second
@@ -255,7 +278,7 @@ def _joint(first: Any, second: Any) -> Any:
     return tuple(map(joined, first, second))
 
 
-def _stack(sides: Sequence[surfaces.Side], shape: tuple[int, ...]) -> Surface:
+def stack_sides(sides: Sequence[surfaces.Side], shape: tuple[int, ...]) -> Surface:
     """Pad the elements of many surfaces to one length."""
     counts = np.array([s.distance.size for s in sides])
     there = np.arange(max(1, counts.max(initial=0))) < counts[:, None]
