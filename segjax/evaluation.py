@@ -110,7 +110,6 @@ def evaluate(
     check_undefined(undefined)
     wanted = [get_metric(name) for name in _names(metrics)]
     if _traced(reference, prediction):
-        check_surface(surface)
         return _trace(wanted, reference, prediction, spacing, labels, ignore, valid, surface)
     case = make_case(
         reference=reference,
@@ -347,6 +346,7 @@ def _trace(
     surface: str,
 ) -> dict[str, Any]:
     """Score arrays whose values are not known yet."""
+    check_surface(surface)
     r, p = jnp.asarray(reference), jnp.asarray(prediction)
     check_same_grid(r, p)
     valid = None if valid is None else jnp.asarray(valid)

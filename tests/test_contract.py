@@ -18,6 +18,7 @@ from segjax.statistics import (
     Confusion,
     ConfusionMatrix,
     Contingency,
+    InstanceSurfaces,
     Scribbles,
     Surface,
     SurfaceDistances,
@@ -117,7 +118,7 @@ def test_host_scores_are_float64_and_traced_ones_float32(metric, rng):
     traced = jax.jit(lambda r, p: function(metric)(reference=r, prediction=p))(
         reference, prediction
     )
-    if metric.unit != "voxel":
+    if metric.unit not in ("voxel", "object"):
         assert np.asarray(host).dtype == np.float64
         assert traced.dtype == jnp.float32
 
@@ -127,8 +128,12 @@ def test_leading_axes_are_free(metric, rng):
     if issubclass(metric.statistic, SurfaceDistances):
         one = np.stack([rng.random((4, 5)), rng.integers(0, 2, (4, 5))]).astype(float)
         one[:, :, -1] = 1  # at least one element
+        objects = metric.statistic is InstanceSurfaces
         wrap = lambda x: metric.statistic(
-            Surface(x[..., 0, :2, :], x[..., 1, :2, :]), Surface(x[..., 0, 2:, :], x[..., 1, 2:, :])
+            Surface(x[..., 0, :2, :], x[..., 1, :2, :]),
+            Surface(x[..., 0, 2:, :], x[..., 1, 2:, :]),
+            *([x[..., 0, 0, :] > 0.5, x[..., 1, 0, :] > 0] if objects else []),
+            **({"diagonal": 9.0} if objects else {}),
         )
     elif issubclass(metric.statistic, BoundaryBands):
         one = rng.integers(1, 9, (3, 4, 5))
@@ -174,6 +179,7 @@ def test_a_printed_name_reads_back(metric):
         "tau": 3,
         "tolerance": 2,
         "width": 3,
+        "unmatched": "omit",
     }
     for key in metric.option_names:
         value = "simple" if metric.name == "generalized_dice" else options[key]

@@ -108,7 +108,7 @@ class Metric:
     def option_names(self) -> tuple[str, ...]:
         parameters = inspect.signature(self.function).parameters.values()
         own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "voxel_volume"]
-        if self.statistic in (SurfaceDistances, InstanceSurfaces):
+        if self.statistic is SurfaceDistances or "unmatched" in dict(self.options):
             return (*own, "unmatched")
         averaged = self.per == "label" or "average" in dict(self.options)
         return (*own, *(["average"] if averaged and self.statistic is Confusion else []))

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from segjax._errors import InputError
 from segjax._numerics import AnyArray, namespace, ratio
@@ -332,7 +332,7 @@ def boundary_iou_euclidean(b: SurfaceBands, *, width: float | int = 0.02) -> Sco
     return boundary_iou(b, width=width)
 
 
-def unmatched_objects(s: InstanceSurfaces) -> Scores:
+def unmatched_objects(s: InstanceSurfaces) -> Num[AnyArray, "*batch"]:
     """Unmatched objects: how many of the reference no predicted object covers by more than half.
 
     0 if there are no objects. They have no distance: see `unmatched=` of the distances.
