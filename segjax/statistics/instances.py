@@ -1,6 +1,6 @@
 """Distances between the surfaces of objects and of what they are matched with."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -112,7 +112,7 @@ def measure_instances(case: Case) -> InstanceSurfaces:
     check_axes(case)
     kept = kept_voxels(case)
     ids = [_ids(x, case, kept) for x in (case.reference, case.prediction)]
-    match, matched = _majority(count_segments(replace(case, foreground=False)).counts, np)
+    match, matched = _majority(count_segments(case).counts, np)
     boxes = [boxes_of(x, k) for x, k in zip((case.reference, case.prediction), ids, strict=True)]
     pairs = []
     for i in np.flatnonzero(matched):
