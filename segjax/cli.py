@@ -370,7 +370,7 @@ def _print(report: Any) -> None:
     one = summary["cases"] == 1
     several = len(summary["labels"]) > 1
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("metric", no_wrap=True)
+    table.add_column("metric", overflow="fold")  # so that no number is cut short
     if several:
         table.add_column("label")
     columns = ["score"] if one else ["mean", "95 % interval of it", "median", "sd", "n"]
@@ -410,7 +410,8 @@ def _print_unpaired(side: str, names: Sequence[str]) -> None:
 def _with_unit(name: str, unit: str) -> str:
     from segjax.metrics import get_metric
 
-    known = {"length": unit, "volume": f"{unit}^n", "bit": "bit", "voxel": "voxels"}
+    known = {"length": unit, "volume": f"{unit}^n", "bit": "bit"}
+    known |= {"voxel": "voxels", "object": "objects"}
     return f"{name} [{known[kind]}]" if (kind := get_metric(name).unit) else name
 
 

@@ -616,6 +616,48 @@ def test_ignored_voxels_are_not_counted(evaluate, pairs, tmp_path):
     assert scores(tmp_path, "tn") == [20.0]
 
 
+def nifti_pair(tmp_path, units):
+    mask = np.zeros((8, 9, 7), np.uint8)
+    mask[2:6, 2:6, 2:6] = 1
+    for side, moved in (("r", 0), ("p", 1)):
+        (tmp_path / side).mkdir(exist_ok=True)
+        array = np.roll(mask, moved, axis=0)
+        files.nifti(tmp_path / side / "a.nii.gz", array, zooms=(2, 1, 1), units=units)
+
+
+@pytest.mark.parametrize("surface", ["voxel", "surfel", "mesh"])
+def test_boundary_metrics_print_their_unit(surface, evaluate, tmp_path):
+    nifti_pair(tmp_path, "mm")
+    names = "hd95,assd,nsd@1mm,boundary_iou,assd(unmatched=omit),unmatched_objects"
+    done = evaluate("-m", names, "--surface", surface)
+    assert done.status == 0
+    for text in ("assd [mm]", "hausdorff(percentile=95) [mm]", "unmatched_objects [objects]"):
+        assert text in done.out
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Distances between surfaces" in page
+    assert "farthest apart: 2.00 mm" in page
+
+
+def test_lengths_of_metrics_must_be_in_the_unit_of_the_images(evaluate, tmp_path):
+    nifti_pair(tmp_path, "micron")
+    done = evaluate("-m", "nsd@2mm")
+    assert done.status == 2
+    assert "nsd@2mm: the images are in um; write the length in that, 1 mm being 1000 um" in done.err
+    done = evaluate("-m", "nsd@2px")
+    assert done.status == 2
+    assert "a pixel measures 2 x 1 x 1" in done.err
+    assert evaluate("-m", "nsd@2um,nsd@2").status == 0
+
+
+def test_lengths_in_a_unit_that_images_do_not_tell_are_noted(evaluate, pairs):
+    pairs(a=(square(4), square(10)))
+    done = evaluate("-m", "nsd@2mm")
+    assert done.status == 0
+    assert "note: nsd@2mm: taken in the unit of the spacing" in done.err
+    assert evaluate("-m", "nsd@2px").status == 0
+    assert "a pixel measures 0.5" in evaluate("-m", "nsd@2px", "--spacing", "0.5,0.5").err
+
+
 def test_spacings_in_headers_must_agree(segjax, tmp_path):
     for side, spacing in (("r", (1.0, 1.0)), ("p", (1.0, 2.0))):
         pytest.importorskip("SimpleITK")

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from segjax import io
+from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.case import Labels
 from segjax.evaluation import DEFAULT_METRICS
 from segjax.leaderboard.intervals import REPLICATES
-from segjax.metrics import Metric, get_metric
+from segjax.metrics import Metric, get_metric, length_unit
 
 
 # For maps of objects, whose labels are only numbers.
@@ -101,8 +102,12 @@ class Plan:
         return {"undefined": self.options.undefined, "missing": self.options.missing}
 
 
-def make_plan(pairing: io.Pairing, options: Options, name: str, first: np.ndarray) -> Plan:
-    """Fill in what the first reference, of case `name`, decides."""
+def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume) -> Plan:
+    """Fill in what the first reference, of case `name`, decides.
+
+    Raises:
+        InputError: if a metric is not known, or its length is in another unit than the images.
+    """
     notes: list[str] = []
     ignore = options.ignore if options.ignore is not None else pairing.ignore
     names = dict(options.label_names) or dict(pairing.label_names)
@@ -110,7 +115,7 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: np.ndarra
     labels = options.labels
     if labels is None and names:
         labels = tuple(sorted(names))
-    count = int(np.count_nonzero(np.unique(first)))
+    count = int(np.count_nonzero(np.unique(first.array)))
     objects = labels is None and (pairing.layout == "ctc" or count > MANY_LABELS)
     if objects:
         labels = "foreground"
@@ -119,5 +124,31 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: np.ndarra
             "foreground; pass --labels to score labels one by one"
         )
     metrics = options.metrics or (OBJECT_METRICS if objects else DEFAULT_METRICS)
-    chosen = tuple(dict.fromkeys(get_metric(name) for name in (*metrics, *options.also)))
+    texts = (*metrics, *options.also)
+    chosen = tuple(dict.fromkeys(get_metric(text) for text in texts))
+    for text in texts:
+        _check_unit(text, first, options, notes)
     return Plan(options, chosen, labels, ignore, names, notes)
+
+
+def _check_unit(text: str, first: io.Volume, options: Options, notes: list[str]) -> None:
+    """Make sure that a length, as in "nsd@2mm", is in the unit of the images."""
+    given = length_unit(text)
+    if given is None or given == first.unit:
+        return
+    if given == "px":
+        spacing = first.spacing if options.spacing is None else options.spacing
+        sizes = np.atleast_1d(1.0 if spacing is None else spacing).tolist()
+        if set(sizes) != {1.0}:
+            raise InputError(
+                f"{text}: lengths are in the unit of the spacing, and a pixel measures "
+                f"{' x '.join(f'{s:g}' for s in sizes)}; write the length without px"
+            )
+    elif first.unit is None or options.spacing is not None:
+        notes.append(f"{text}: taken in the unit of the spacing, which is not known to be {given}")
+    else:
+        scale = io.MILLIMETRES[given] / io.MILLIMETRES[first.unit]
+        raise InputError(
+            f"{text}: the images are in {first.unit}; write the length in that, "
+            f"1 {given} being {scale:g} {first.unit}"
+        )

@@ -43,7 +43,7 @@ def score_all(
     try:
         with floats_noted() as floats:
             first = load(pairing.pairs[0], options)
-            plan = make_plan(pairing, options, first.pair.name, first.reference.array)
+            plan = make_plan(pairing, options, first.pair.name, first.reference)
             _check_same_run(journal, earlier, plan)
             at_hand = {first.pair: first}
             del first

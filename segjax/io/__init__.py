@@ -17,6 +17,7 @@ from segjax.io.read import (
 )
 from segjax.io.volume import (
     MAX_VOXELS as MAX_VOXELS,
+    MILLIMETRES as MILLIMETRES,
     Volume as Volume,
     grid_difference as grid_difference,
 )

@@ -56,6 +56,9 @@ def percentile_intervals(
     means = bootstrap_means(jax.random.key(seed), scores[:, usable], replicates=replicates)
     tail = (1 - level) / 2
     low, high = np.nanquantile(means, [tail, 1 - tail], axis=0)
+    # No mean is beyond the scores; what is comes of rounding.
+    ends = np.nanmin(scores[:, usable], axis=0), np.nanmax(scores[:, usable], axis=0)
+    low, high = np.clip(low, *ends), np.clip(high, *ends)
     found = iter(zip(low.tolist(), high.tolist(), strict=True))
     return [
         Interval(*next(found), level, "percentile bootstrap", replicates) if ok else None

@@ -1,7 +1,7 @@
 """Metrics by family, and the catalogue of all of them."""
 
 from segjax.metrics import _metric, agreement, boundary, instance, overlap
-from segjax.metrics._metric import Metric as Metric
+from segjax.metrics._metric import Metric as Metric, length_unit as length_unit
 
 
 METRICS: tuple[Metric, ...] = (

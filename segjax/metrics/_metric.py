@@ -32,7 +32,8 @@ class Metric:
         chance: value of a prediction that knows nothing, where that is better than the
             worst; an empty prediction gets it where its score is 0/0.
         aliases: other names in use, spelled as their authors spell them.
-        unit: "voxel", "bit", "length" (the unit of spacing), "volume"; empty for ratios.
+        unit: "voxel", "object", "bit", "length" (the unit of spacing), "volume"; empty for
+            ratios.
         per: "label" if there is one score per label, "image" if there is one per image.
         signed: judged by its magnitude.
         options: keyword arguments of the function, e.g. a tolerance.
@@ -192,6 +193,17 @@ def composed(names: Mapping[str, str], known: Mapping[str, Metric]) -> dict[str,
 
 
 _AT = re.compile(r"(?P<name>.+?)\s*@\s*(?P<length>[0-9.eE+-]+)\s*(?P<unit>mm|um|µm|nm|px)?\s*")
+
+
+def length_unit(text: str) -> str | None:
+    """The unit in which a metric's length is given, as in "nsd@2mm"; None if it is not.
+
+    Example:
+        >>> length_unit("nsd@2 mm"), length_unit("nsd@2"), length_unit("dice")
+        ('mm', None, None)
+    """
+    at = _AT.fullmatch(text)
+    return None if at is None or at["unit"] is None else at["unit"].replace("µ", "u")
 
 
 def resolve(text: str, known: Mapping[str, Metric]) -> Metric:

@@ -65,6 +65,7 @@ class Content:
         return {
             "voxel": "voxels",
             "bit": "bits",
+            "object": "objects",
             "length": length or "unit of spacing",
             "volume": f"{length}{self.power}" if length else "unit of spacing, multiplied",
         }.get(metric.unit, metric.unit)
@@ -89,7 +90,7 @@ def short(metric: Metric) -> str:
 
 def digits(metric: Metric) -> int:
     """Decimals to print."""
-    return {"voxel": 0, "volume": 1, "length": 2}.get(metric.unit, 3)
+    return {"voxel": 0, "object": 0, "volume": 1, "length": 2}.get(metric.unit, 3)
 
 
 def full_range(metric: Metric) -> tuple[float, float] | None:
