@@ -35,8 +35,10 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# Sets segjax against the peers that are installed: pip install ".[bench]" brings all of them.
 bench: $(VENV)/dev
 	$(BIN)/python -m experiments.bench
+	$(BIN)/python -m experiments.boundary_speed
 
 clean:
 	rm -rf $(VENV) segjax-demo

@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,16 @@ from typing import Any
 import numpy as np
 
 import segjax
+from experiments._contest import (
+    COLUMNS,
+    Build,
+    Entry,
+    Rows,
+    compared,
+    contest,
+    spent,
+    torch_of_one_thread,
+)
 
 
 @dataclass(frozen=True)
@@ -70,111 +79,11 @@ SMOKE = Config(
 )
 PEERS = ("scipy", "pillow", "medpy", "scikit-image", "scikit-learn", "torch", "monai")
 PEERS += ("torchmetrics", "segauge")
-COLUMNS = ("task", "segjax", "peer", "rounds", "segjax_cpu_ms", "peer_cpu_ms")
-COLUMNS += ("ratio", "wall_ratio", "bar", "met")
-
-Rows = list[dict[str, Any]]
 
 
 def run(config: Config) -> Rows:
     """One row per task, entry of segjax, and peer; and what was measured without a peer."""
     return [row for task in config.tasks for row in _TASKS[task](config)]
-
-
-# Taking turns.
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One way to do a task.
-
-    Attributes:
-        work: what is timed.
-        scores: brings what `work` returned to the form in which entries are compared.
-        bar: how much of this peer's CPU time segjax may take at most.
-        slow: takes part in fewer rounds.
-    """
-
-    work: Callable[[], Any]
-    scores: Callable[[Any], np.ndarray] = np.asarray
-    bar: float | None = None
-    slow: bool = False
-
-
-Build = Callable[[], Entry]  # brings the arrays to the peer's own type
-
-
-def _contest(
-    task: str, ours: Mapping[str, Entry], peers: Mapping[str, Build], config: Config
-) -> Rows:
-    entries, absent = dict(ours), []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of peers, about themselves
-        for name, build in peers.items():
-            try:
-                entries[name] = build()
-            except ImportError:
-                absent.append({"task": task, "peer": name, "absent": True})
-        _check_agreement(task, entries)
-        times: dict[str, list[tuple[float, float]]] = {name: [] for name in entries}
-        for i in range(config.rounds):
-            there = [k for k, e in entries.items() if not e.slow or i < config.slow_rounds]
-            for name in reversed(there) if i % 2 else there:
-                times[name].append(_timed(entries[name].work))
-    rows = [
-        _compared(task, a, times[a], b, times[b], entry.bar)
-        for b, entry in entries.items()
-        if b not in ours
-        for a in ours
-    ]
-    return rows + absent
-
-
-def _check_agreement(task: str, entries: Mapping[str, Entry]) -> None:
-    scores = {name: e.scores(e.work()) for name, e in entries.items()}
-    expected = next(iter(scores.values()))
-    for name, got in scores.items():
-        np.testing.assert_allclose(got, expected, rtol=1e-4, err_msg=f"{task}: {name}")
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, float]:
-    cpu, wall = time.process_time(), time.perf_counter()
-    result = work()
-    spent = time.process_time() - cpu, time.perf_counter() - wall
-    del result  # freeing it is nobody's time
-    return spent
-
-
-def _compared(
-    task: str,
-    ours: str,
-    our_times: Sequence[tuple[float, float]],
-    peer: str,
-    peer_times: Sequence[tuple[float, float]],
-    bar: float | None,
-) -> dict[str, Any]:
-    rounds = list(zip(our_times, peer_times, strict=False))  # a slow peer has fewer
-    ratio = median(a[0] / b[0] for a, b in rounds)
-    return {
-        "task": task,
-        "segjax": ours,
-        "peer": peer,
-        "rounds": len(rounds),
-        **_spent("segjax", our_times),
-        **_spent("peer", peer_times),
-        "ratio": round(ratio, 4),
-        "wall_ratio": round(median(a[1] / b[1] for a, b in rounds), 4),
-        "bar": bar,
-        "met": None if bar is None else ratio <= bar,
-    }
-
-
-def _spent(who: str, times: Sequence[tuple[float, float]]) -> dict[str, float]:
-    return {
-        f"{who}_{clock}_ms{suffix}": round(1e3 * best([t[i] for t in times]), 3)
-        for i, clock in enumerate(("cpu", "wall"))
-        for suffix, best in (("", median), ("_min", min))
-    }
 
 
 # Dice and IoU of a stack of masks.
@@ -205,7 +114,7 @@ def _masks(config: Config) -> Rows:
             "torchmetrics dice_score": partial(_torchmetrics_masks, r, p),
         }
         task = f"{config.masks} x {config.mask_side}^2, {kind} masks"
-        rows += _contest(task, ours, peers, config)
+        rows += contest(task, ours, peers, rounds=config.rounds, slow_rounds=config.slow_rounds)
     return rows
 
 
@@ -254,28 +163,22 @@ def _segauge_masks(r: np.ndarray, p: np.ndarray) -> Entry:
     return Entry(lambda: [dice(b, a) for a, b in zip(r, p, strict=True)], bar=1.0)
 
 
-def _torch() -> Any:
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(1)  # more threads cost more CPU time, and on a busy machine more of both
-    return torch
-
-
 def _monai_masks(r: np.ndarray, p: np.ndarray) -> Entry:
-    torch, metrics = _torch(), importlib.import_module("monai.metrics")
+    torch, metrics = torch_of_one_thread(), importlib.import_module("monai.metrics")
     a, b = (torch.as_tensor(x[:, None]).float() for x in (r, p))
     dice = metrics.DiceMetric(reduction="none", ignore_empty=False)
     return Entry(lambda: dice(b, a), _flat, bar=0.1)
 
 
 def _monai_iou(r: np.ndarray, p: np.ndarray) -> Entry:
-    torch, metrics = _torch(), importlib.import_module("monai.metrics")
+    torch, metrics = torch_of_one_thread(), importlib.import_module("monai.metrics")
     a, b = (torch.as_tensor(x[:, None]).float() for x in (r, p))
     as_dice = lambda scores: 2 * _flat(scores) / (1 + _flat(scores))
     return Entry(lambda: metrics.compute_iou(b, a, ignore_empty=False), as_dice)
 
 
 def _torchmetrics_masks(r: np.ndarray, p: np.ndarray) -> Entry:
-    torch = _torch()
+    torch = torch_of_one_thread()
     dice = importlib.import_module("torchmetrics.functional.segmentation").dice_score
     a, b = (torch.as_tensor(x[:, None]).long() for x in (r, p))
     work = lambda: dice(b, a, num_classes=1, average=None)
@@ -305,7 +208,7 @@ def _classes(config: Config) -> Rows:
         "torchmetrics confusion_matrix": partial(_torchmetrics_classes, r, p, most),
     }
     task = f"{most} classes and background, {config.volume_side}^3 uint8"
-    return _contest(task, ours, peers, config)
+    return contest(task, ours, peers, rounds=config.rounds, slow_rounds=config.slow_rounds)
 
 
 def _layers(config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -341,7 +244,7 @@ def _numpy_classes(r: np.ndarray, p: np.ndarray, most: int, dtype: Any) -> Entry
 
 
 def _monai_classes(r: np.ndarray, p: np.ndarray, most: int) -> Entry:
-    torch, metrics = _torch(), importlib.import_module("monai.metrics")
+    torch, metrics = torch_of_one_thread(), importlib.import_module("monai.metrics")
     a, b = (torch.as_tensor(x[None, None]).float() for x in (r, p))
 
     def work() -> np.ndarray:
@@ -353,7 +256,7 @@ def _monai_classes(r: np.ndarray, p: np.ndarray, most: int) -> Entry:
 
 
 def _torchmetrics_classes(r: np.ndarray, p: np.ndarray, most: int) -> Entry:
-    torch = _torch()
+    torch = torch_of_one_thread()
     count = importlib.import_module(
         "torchmetrics.functional.classification"
     ).multiclass_confusion_matrix
@@ -387,7 +290,7 @@ def _segments(config: Config) -> Rows:
         "sklearn contingency_matrix": partial(_sklearn_segments, r, p),
     }
     task = f"{config.segments} segments, {config.map_side}^2 int32"
-    return _contest(task, ours, peers, config)
+    return contest(task, ours, peers, rounds=config.rounds, slow_rounds=config.slow_rounds)
 
 
 def _cells(config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -453,7 +356,7 @@ def _folder_row(
     task: str, cache: str, part: str, ours: Sequence[Any], peer: Sequence[Any]
 ) -> dict[str, Any]:
     name = "whole process" if part == "process" else "after imports"
-    row = _compared(
+    row = compared(
         task,
         f"folder.run, {name}, {cache}",
         [x[part] for x in ours],
@@ -602,7 +505,7 @@ def _startup(config: Config) -> Rows:
     for way, (_, bar) in ways.items():
         seconds = median(t[1] for t in times[way])
         row = {"task": "start-up", "segjax": way, "rounds": config.process_rounds}
-        row |= _spent("segjax", times[way])
+        row |= spent("segjax", times[way])
         rows.append(row | {"seconds": round(seconds, 3), "bar_seconds": bar})
         rows[-1]["met"] = None if bar is None else seconds <= bar
     return rows

@@ -91,3 +91,4 @@ nsd: MetricFunction
 average_hausdorff: MetricFunction
 boundary_iou: MetricFunction
 boundary_iou_euclidean: MetricFunction
+unmatched_objects: MetricFunction

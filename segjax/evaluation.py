@@ -143,7 +143,8 @@ def measure(case: Case, metrics: Iterable[Metric]) -> tuple[Case, dict[type, Any
     """
     wanted = list(metrics)
     known: dict[type, Any] = {}
-    if any(m.statistic is Confusion or m.per == "label" for m in wanted):
+    masks = case.reference.dtype == np.bool_  # whose only label is known without counting
+    if any(m.statistic is Confusion or (m.per == "label" and not masks) for m in wanted):
         case, known[Confusion] = count_present(case)
     for kind in dict.fromkeys(m.statistic for m in wanted):  # a set would reorder
         if kind not in known:

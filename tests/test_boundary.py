@@ -11,6 +11,7 @@ from segjax.metrics import boundary
 from segjax.ops import distance, surfaces
 from segjax.ops.surfaces import Pair
 from segjax.statistics import (
+    PointDistances,
     Surface,
     SurfaceDistances,
     measure_surfaces,
@@ -344,7 +345,9 @@ def test_gradients_of_distances_are_finite():
     d = random_distances(np.random.default_rng(0), 20, weighted=True)
     d = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), d)
     sides = (d.reference, d.prediction)
-    for metric in (m for m in boundary.METRICS if issubclass(m.statistic, SurfaceDistances)):
+    for metric in (
+        m for m in boundary.METRICS if m.statistic in (SurfaceDistances, PointDistances)
+    ):
         for leaf in jax.tree.leaves(jax.grad(lambda d, m=metric: m(m.statistic(*d)).sum())(sides)):
             assert np.isfinite(leaf).all(), metric.name
 

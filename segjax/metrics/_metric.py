@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 from segjax._errors import InputError
@@ -102,12 +103,12 @@ class Metric:
 
     def geometry_of(self, known: Mapping[str, Any]) -> dict[str, Any]:
         """What the function asks of the case beside the statistic, e.g. the voxel volume."""
-        asked = inspect.signature(self.function).parameters
+        asked = _parameters(self.function)
         return {k: v for k, v in known.items() if k in asked}
 
     @property
     def option_names(self) -> tuple[str, ...]:
-        parameters = inspect.signature(self.function).parameters.values()
+        parameters = _parameters(self.function).values()
         own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "voxel_volume"]
         if self.statistic is SurfaceDistances or "unmatched" in dict(self.options):
             return (*own, "unmatched")
@@ -142,6 +143,11 @@ class Metric:
         per = "image" if merged.keys() & {"average", "unmatched"} else self.per
         statistic = InstanceSurfaces if "unmatched" in merged else self.statistic
         return replace(self, options=tuple(sorted(merged.items())), per=per, statistic=statistic)
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
 
 
 def _number(value: Option) -> bool:

@@ -248,7 +248,7 @@ def search(
         rows: from `rows_by_distance`.
         step: spacing along the rows; not looked at if distances are integers.
         start: rows of the list that were visited before.
-        budget: look-ups after which to give up; infinity for never.
+        budget: look-ups, beyond which not to go on; infinity for any number.
         together: points that stop together, fixed while tracing: few for a CPU, which skips
             what is settled; all of them where much runs at once.
     """
@@ -267,17 +267,19 @@ def search(
         z, here = plane % z_end, row * width + (x >> 5)
 
         def body(state: Any) -> Any:
-            k, best = state
+            (k, best), here_ = state, here
             ku = k.astype(jnp.uint32)
             for u in range(UNROLL):
                 dz, dy = lax.dynamic_slice(offset, (ku + u, jnp.uint32(0)), (1, 2))[0]
                 inside = _below(z + dz, z_end) & _below(y + dy, y_end)
-                index = jnp.where(inside, here + (dz * y_end + dy) * width, empty)
+                index = jnp.where(inside, here_ + (dz * y_end + dy) * width, empty)
                 along = _look_up(table, index, x)
                 found = along < _NONE
                 along = along if exact else along.astype(jnp.float32) * step
                 there = jnp.where(found, limit[ku + u] + along * along, far)
                 best = jnp.where(there < best, there, best)  # not minimum, which minds NaN
+                # In turn: XLA hands rows to several threads of a CPU, at a loss.
+                best, here_ = lax.optimization_barrier((best, here_))
             return k + UNROLL, best
 
         def nearer_possible(state: Any) -> Any:
@@ -316,8 +318,9 @@ def search(
         return stop, jnp.minimum(stop + longer, count), index, open_, best, spent
 
     def unfinished(state: Any) -> Any:
-        start, _, _, open_, _, spent = state
-        return (open_ > 0) & (start < count) & (spent < budget)
+        start, stop, _, open_, _, spent = state
+        expected = spent + open_.astype(jnp.float32) * (stop - start)
+        return (open_ > 0) & (start < count) & (expected <= budget)
 
     start = jnp.asarray(start, jnp.int32)
     state = (

@@ -24,8 +24,8 @@ _FEWEST_POINTS = 2**12
 _FEWEST_ROWS, _MORE_ROWS = 2**12, 2**4  # in the first list, and how many times more in the next
 _MOST_WORDS = 2**17  # of pairs that are searched together: half a megabyte fits a cache
 # On a CPU a dense transform is no slower beyond so many look-ups a voxel, of some ns each.
-_PATIENCE = 4.0
-_LEAST_BUDGET = 2**22
+_PATIENCE = 2.0
+_LEAST_BUDGET = 2**20
 _ALL = 2**30  # more points than there are
 _FEW = 16  # so few elements are compared with one by one
 
@@ -162,7 +162,7 @@ def _measure_stack(
     if kind == "mesh":
         far = _between_meshes(packed, stacks[0].shape, points, weights, ends, spacing)
     else:
-        far = [nearest(elements[1 - i], points[i], spacing) for i in (0, 1)]
+        far = _between_bits(elements, points, spacing)
     if any(p.kept is not None for p in packed):
         kept = _stack([_kept(p) for p in packed], shape)
         for stack, weight, there in zip(stacks, weights, points, strict=True):
@@ -216,8 +216,22 @@ def _stack(parts: Sequence[np.ndarray], shape: np.ndarray) -> UInt32[np.ndarray,
     return stack
 
 
+def _between_bits(
+    elements: Sequence[np.ndarray], points: Sequence[Points], spacing: tuple[float, ...]
+) -> list[np.ndarray]:
+    """Distances of the elements of both sides of a stack to each other's, in one search."""
+    first, second = points
+    # The second sides lie in front: the first look there, the others behind.
+    behind = np.int32(elements[0].size // elements[0].shape[-1])
+    both = Points(
+        np.concatenate([first.row, second.row + behind]), np.concatenate([first.x, second.x])
+    )
+    found = nearest(np.concatenate([elements[1], elements[0]]), both, spacing)
+    return np.split(found, [first.row.size])
+
+
 def nearest(
-    words: UInt32[np.ndarray, "pair z y w"], points: Points, spacing: tuple[float, ...]
+    words: UInt32[np.ndarray, "mask z y w"], points: Points, spacing: tuple[float, ...]
 ) -> np.ndarray:
     """Distance of each point to the nearest set bit of its mask; infinite if there is none.
 
@@ -261,7 +275,7 @@ def nearest(
         best[open_] = np.asarray(found.squared)[: open_.size]
         open_ = open_[np.asarray(found.unsettled)[: int(found.number)]]
         budget -= float(found.spent)
-        if open_.size and budget <= 0:
+        if open_.size and int(found.rows) < most:
             _finish(words, points, open_, best, spacing)
             break
         known, most = host_rows.squared[-1], most * _MORE_ROWS
@@ -301,7 +315,7 @@ def _finish(
     """Measure points that are many and far from what they look for; fills in `best`."""
     planes, rows = words.shape[1:3]
     mask = points.row[open_] // (planes * rows)
-    for m in np.unique(mask):
+    for m in np.flatnonzero(np.bincount(mask)):
         chosen = open_[mask == m]
         places = _places(Points(points.row[chosen], points.x[chosen]), planes, rows)
         sites = distance.points_on_host(words[m])

@@ -163,12 +163,12 @@ def elements(neighbours: list[Words], kind: str, dims: int) -> Words:
 
 def codes_at(neighbours: list[Words], points: Points) -> Int[AnyArray, " point"]:
     """Neighbour code of each point: one bit for each of its neighbours."""
-    width = neighbours[0].shape[-1]
+    xp, width = namespace(points.row), neighbours[0].shape[-1]
     index, bit = points.row * width + (points.x >> 5), (points.x & 31).astype(np.uint32)
-    code = 0
+    code = xp.zeros(index.shape, np.uint32)
     for words in neighbours:
-        code = code << 1 | (words.reshape(-1)[index] >> bit & 1).astype(np.int32)
-    return code  # type: ignore[return-value]
+        code = code << 1 | xp.take(words, index, mode="clip") >> bit & 1
+    return code.astype(np.int32)
 
 
 def weights(

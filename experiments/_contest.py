@@ -1,0 +1,135 @@
+"""Time segjax and its peers in turns, within one process, on the same data."""
+
+import importlib
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+
+Rows = list[dict[str, Any]]
+COLUMNS = ("task", "segjax", "peer", "rounds", "segjax_cpu_ms", "peer_cpu_ms")
+COLUMNS += ("ratio", "wall_ratio", "bar", "met")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One way to do a task.
+
+    Attributes:
+        work: what is timed.
+        scores: brings what `work` returned to the form in which entries are compared.
+        bar: how much of this peer's CPU time segjax may take at most.
+        slow: takes part in fewer rounds.
+        alike: means the same by its scores as segjax does, so that they are compared.
+    """
+
+    work: Callable[[], Any]
+    scores: Callable[[Any], np.ndarray] = np.asarray
+    bar: float | None = None
+    slow: bool = False
+    alike: bool = True
+
+
+Build = Callable[[], Entry]  # brings the arrays to the peer's own type
+
+
+def contest(
+    task: str,
+    ours: Mapping[str, Entry],
+    peers: Mapping[str, Build],
+    *,
+    rounds: int,
+    slow_rounds: int,
+) -> Rows:
+    """Let all take turns, and compare each of ours with each peer.
+
+    Args:
+        task: what is done.
+        ours: entries of segjax, by name.
+        peers: how to make those of others; one that is not installed is listed as absent.
+        rounds: how often each has its turn.
+        slow_rounds: how often those have that are slow.
+    """
+    entries, absent = dict(ours), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of peers, about themselves
+        for name, build in peers.items():
+            try:
+                entries[name] = build()
+            except ImportError:
+                absent.append({"task": task, "peer": name, "absent": True})
+        _check_agreement(task, entries)
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in entries}
+        for i in range(rounds):
+            there = [k for k, e in entries.items() if not e.slow or i < slow_rounds]
+            for name in reversed(there) if i % 2 else there:
+                times[name].append(timed(entries[name].work))
+    rows = [
+        compared(task, a, times[a], b, times[b], entry.bar)
+        for b, entry in entries.items()
+        if b not in ours
+        for a in ours
+    ]
+    return rows + absent
+
+
+def _check_agreement(task: str, entries: Mapping[str, Entry]) -> None:
+    scores = {name: e.scores(e.work()) for name, e in entries.items() if e.alike}
+    for name, got in scores.items():
+        expected = next(iter(scores.values()))
+        np.testing.assert_allclose(got, expected, rtol=1e-4, err_msg=f"{task}: {name}")
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float]:
+    """CPU and wall time in seconds."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = work()
+    taken = time.process_time() - cpu, time.perf_counter() - wall
+    del result  # freeing it is nobody's time
+    return taken
+
+
+def compared(
+    task: str,
+    ours: str,
+    our_times: Sequence[tuple[float, float]],
+    peer: str,
+    peer_times: Sequence[tuple[float, float]],
+    bar: float | None,
+) -> dict[str, Any]:
+    """One row: times of both, and the median of their ratios."""
+    rounds = list(zip(our_times, peer_times, strict=False))  # a slow peer has fewer
+    ratio = median(a[0] / b[0] for a, b in rounds)
+    return {
+        "task": task,
+        "segjax": ours,
+        "peer": peer,
+        "rounds": len(rounds),
+        **spent("segjax", our_times),
+        **spent("peer", peer_times),
+        "ratio": round(ratio, 4),
+        "wall_ratio": round(median(a[1] / b[1] for a, b in rounds), 4),
+        "bar": bar,
+        "met": None if bar is None else ratio <= bar,
+    }
+
+
+def spent(who: str, times: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """Median and least of both clocks, in milliseconds."""
+    return {
+        f"{who}_{clock}_ms{suffix}": round(1e3 * best([t[i] for t in times]), 3)
+        for i, clock in enumerate(("cpu", "wall"))
+        for suffix, best in (("", median), ("_min", min))
+    }
+
+
+def torch_of_one_thread() -> Any:
+    """PyTorch; raises `ImportError` where it is not installed."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(1)  # more threads cost more CPU time, and on a busy machine more of both
+    return torch
