@@ -289,10 +289,10 @@ def search(
         return lax.while_loop(nearer_possible, body, (start, best))
 
     def phase(state: Any) -> Any:
-        start, stop, index, open_, best, spent = state
+        start, stop, index, other, open_, best, spent = state
 
         def some(t: Any, carry: Any) -> Any:
-            best, index, kept, spent = carry
+            best, other, kept, spent = carry
             chosen = lax.dynamic_slice(index, (t * together,), (together,))
             live = t * together + lane < open_
             end, nearest = visit_many(
@@ -304,34 +304,36 @@ def search(
                 live,
             )
             best = best.at[jnp.where(live, chosen, capacity)].set(nearest, mode="drop")
-            # Those still open move up: to places that have been read already.
+            # Those still open go to the other list: one list would be copied for every tile.
             unsettled = live & (nearest > limit[stop])
             rank, count = _ranks(unsettled)
-            place = jnp.where(unsettled, kept + rank, index.shape[0])
-            index = index.at[place].set(chosen, mode="drop")
-            return best, index, kept + count, spent + (end - start) * float(together)
+            place = jnp.where(unsettled, kept + rank, other.shape[0])
+            other = other.at[place].set(chosen, mode="drop")
+            return best, other, kept + count, spent + (end - start) * float(together)
 
         tiles = (open_ + together - 1) // together
-        first = (best, index, jnp.int32(0), spent)
-        best, index, open_, spent = lax.fori_loop(0, tiles, some, first)
+        first = (best, other, jnp.int32(0), spent)
+        best, other, open_, spent = lax.fori_loop(0, tiles, some, first)
         longer = jnp.maximum(UNROLL, stop // 2 // UNROLL * UNROLL)
-        return stop, jnp.minimum(stop + longer, count), index, open_, best, spent
+        return stop, jnp.minimum(stop + longer, count), other, index, open_, best, spent
 
     def unfinished(state: Any) -> Any:
-        start, stop, _, open_, _, spent = state
+        start, stop, _, _, open_, _, spent = state
         expected = spent + open_.astype(jnp.float32) * (stop - start)
         return (open_ > 0) & (start < count) & (expected <= budget)
 
     start = jnp.asarray(start, jnp.int32)
+    everyone = jnp.arange(capacity + together, dtype=jnp.int32) % capacity
     state = (
         start,
         jnp.minimum(start + UNROLL, count),
-        jnp.arange(capacity + together, dtype=jnp.int32) % capacity,
+        everyone,
+        everyone,
         jnp.minimum(jnp.asarray(number, jnp.int32), capacity),
         jnp.asarray(squared, limit.dtype),
         jnp.float32(0),
     )
-    visited, _, index, open_, best, spent = lax.while_loop(unfinished, phase, state)
+    visited, _, index, _, open_, best, spent = lax.while_loop(unfinished, phase, state)
     return Found(best, index, open_, visited, spent)
 
 

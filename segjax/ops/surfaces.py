@@ -21,6 +21,7 @@ from segjax.ops.distance import Grid, Points, Rows
 
 _FEWEST_WORDS = 2**13
 _FEWEST_POINTS = 2**12
+_LARGE = 2**16
 _FEWEST_ROWS, _MORE_ROWS = 2**12, 2**4  # in the first list, and how many times more in the next
 _MOST_WORDS = 2**17  # of pairs that are searched together: half a megabyte fits a cache
 # On a CPU a dense transform is no slower beyond so many look-ups a voxel, of some ns each.
@@ -300,7 +301,13 @@ def _rows(grid: Grid, spacing: tuple[float, ...], most: int) -> tuple[Rows, Rows
 
 def _with_room(arrays: Any, smallest: int) -> Any:
     """The same, the last entries repeated, up to a size that many share."""
-    size = packing.coarse_bucket(arrays[0].size, smallest=smallest)
+    n = arrays[0].size
+    # Of large arrays padding is dear, too: by powers of two, of small ones by powers of four.
+    size = (
+        packing.bucket(n, smallest=_LARGE)
+        if n > _LARGE
+        else packing.coarse_bucket(n, smallest=smallest)
+    )
     longer = [np.concatenate([x, np.full(size - x.size, x[-1])]) for x in arrays]
     return type(arrays)(longer) if type(arrays) is tuple else type(arrays)(*longer)
 
