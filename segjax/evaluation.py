@@ -1,7 +1,6 @@
 """From a pair of label maps to scores, each statistic computed once."""
 
 import inspect
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -177,13 +176,14 @@ def evaluate_batch(
     surface: str = "voxel",
     cases: Sequence[str] | None = None,
 ) -> Table:
-    """Score a stack of cases of one shape, in one compiled program.
+    """Score many cases at once, in few compiled programs.
 
     Args:
-        references: label maps taken as the standard, cases along the first axis.
-        predictions: label maps to be judged, of the same shape.
+        references: label maps taken as the standard: an array with the cases along the first
+            axis, or a list of maps, which may differ in shape.
+        predictions: label maps to be judged, of the same shapes.
         metrics: names or aliases.
-        spacing: voxel size along each array axis of one case; default 1.
+        spacing: voxel size along each array axis of every case; default 1.
         labels: labels to score; None for those that occur in any case.
         ignore: label of the references whose voxels are not counted.
         surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
@@ -203,48 +203,73 @@ def evaluate_batch(
         array([1., 1., 1.])
     """
     wanted = [get_metric(name) for name in _names(metrics)]
+    options = {"spacing": spacing, "labels": labels, "ignore": ignore, "surface": surface}
+    if _differ_in_shape(references) or _differ_in_shape(predictions):
+        parts, counts = _separate(references, predictions, **options)
+    else:
+        parts, counts = _stacked(references, predictions, **options)
+    names = tuple(map(str, range(len(parts)))) if cases is None else tuple(cases)
+    if len(names) != len(parts):
+        raise InputError(f"{len(names)} names for {len(parts)} cases")
+    others = [m for m in wanted if m.statistic is not Confusion]
+    scores: dict[str, list[Any]] = {m.name: [] for m in others}
+    for start in range(0, len(parts), _TOGETHER) if others else ():
+        for m, values in _score_block(parts[start : start + _TOGETHER], others):
+            scores[m.name].extend(values)
+    return make_table(
+        cases=names,
+        labels=[Label(k, str(k)) for k in parts[0].labels],
+        metrics=wanted,
+        counts=counts,
+        others={name: np.asarray(values, float) for name, values in scores.items()},
+        voxel_volumes=np.array([part.voxel_volume for part in parts]),
+        diagonals=np.array([diagonal(part.reference.shape, part.spacing) for part in parts]),
+    )
+
+
+def _differ_in_shape(maps: Any) -> bool:
+    return isinstance(maps, list | tuple) and len({np.shape(x) for x in maps}) > 1
+
+
+def _stacked(
+    references: Any, predictions: Any, spacing: Spacing, **options: Any
+) -> tuple[list[Case], Confusion]:
+    """Cases of one shape, and their counts."""
     r, p = as_labels(references, "references"), as_labels(predictions, "predictions")
-    if r.shape != p.shape or r.ndim < 2:
+    if r.shape != p.shape or r.ndim < 2 or not len(r):
         raise InputError(
             "references and predictions must have the same shape, cases first, got "
             f"{r.shape} and {p.shape}"
         )
-    names = tuple(map(str, range(len(r)))) if cases is None else tuple(cases)
-    if len(names) != len(r):
-        raise InputError(f"{len(names)} names for {len(r)} cases")
     # Cases stay on the first axis: `make_case` turns Fortran order round.
     r, p = np.ascontiguousarray(r), np.ascontiguousarray(p)
-    whole = make_case(
-        reference=r,
-        prediction=p,
-        spacing=None if spacing is None else (1.0, *np.broadcast_to(spacing, r.ndim - 1)),
-        labels=labels,
-        ignore=ignore,
-        surface=surface,
-    )
+    along = None if spacing is None else (1.0, *np.broadcast_to(spacing, r.ndim - 1))
+    whole = make_case(reference=r, prediction=p, spacing=along, **options)
     if whole.wanted is None:
         masks = whole.reference.dtype == np.bool_
         whole = replace(whole, wanted=(1,)) if masks else count_present(whole)[0]
-    others = [m for m in wanted if m.statistic is not Confusion]
-    scores: dict[str, list[Any]] = {m.name: [] for m in others}
-    for block in _blocks(_parts(whole)) if others else ():
-        for m, values in _score_block(block, others):
-            scores[m.name].extend(values)
-    return make_table(
-        cases=names,
-        labels=[Label(k, str(k)) for k in whole.labels],
-        metrics=wanted,
-        counts=_count_stack(whole),
-        others={name: np.asarray(values, float) for name, values in scores.items()},
-        voxel_volumes=np.full(len(r), whole.voxel_volume),
-        diagonals=np.full(len(r), diagonal(whole.reference.shape[1:], whole.spacing[1:])),
-    )
+    return list(_parts(whole)), _count_stack(whole)
 
 
-def _blocks(parts: Iterator[Case]) -> Iterator[list[Case]]:
-    """Cases to be measured together, as many as memory has room for."""
-    while block := list(itertools.islice(parts, _TOGETHER)):
-        yield block
+def _separate(
+    references: Sequence[Any], predictions: Sequence[Any], spacing: Spacing, **options: Any
+) -> tuple[list[Case], Confusion]:
+    """Cases that differ in shape, and their counts."""
+    if len(references) != len(predictions):
+        raise InputError(f"{len(references)} references for {len(predictions)} predictions")
+    if len({np.ndim(r) for r in references}) != 1:
+        raise InputError("cases must all have as many axes; score 2-D and 3-D ones apart")
+    parts = []
+    for i, (r, p) in enumerate(zip(references, predictions, strict=True)):
+        r, p = as_labels(r, f"references[{i}]"), as_labels(p, f"predictions[{i}]")
+        try:
+            r, p = np.ascontiguousarray(r), np.ascontiguousarray(p)
+            parts.append(make_case(reference=r, prediction=p, spacing=spacing, **options))
+        except InputError as error:
+            raise InputError(f"case {i}: {error}") from None
+    labels = sorted({k for part in parts for k in count_present(part)[0].labels})
+    parts = [replace(p, wanted=tuple(labels) if p.wanted is None else p.wanted) for p in parts]
+    return parts, stack_counts([STATISTICS[Confusion](part) for part in parts])
 
 
 def _score_block(block: list[Case], metrics: Sequence[Metric]) -> Iterator[tuple[Metric, Any]]:

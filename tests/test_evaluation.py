@@ -187,3 +187,40 @@ def test_batches_that_do_not_fit_are_refused(shapes, options, says):
     references, predictions = (np.zeros(shape, bool) for shape in shapes)
     with pytest.raises(InputError, match=says):
         segjax.evaluate_batch(references=references, predictions=predictions, **options)
+
+
+@pytest.mark.parametrize("kind", ["masks", "maps"])
+def test_a_list_of_cases_may_differ_in_shape(kind, rng):
+    shapes = [(9, 13), (20, 7), (9, 13), (33, 40)]
+    pairs = [
+        masks(rng, shape) if kind == "masks" else label_maps(rng, shape, labels=(0, 1, 4))
+        for shape in shapes
+    ]
+    references, predictions = map(list, zip(*pairs, strict=True))
+    names = ["dice", "hd95", "assd", "boundary_iou", "vi", "volume_difference"]
+    options = {"metrics": names, "spacing": (2.0, 0.5)}
+    table = segjax.evaluate_batch(references=references, predictions=predictions, **options)
+    diagonals = [np.hypot(2 * a, b / 2) for a, b in shapes]
+    np.testing.assert_allclose(table.diagonals, diagonals)
+    for i, (r, p) in enumerate(pairs):
+        alone = segjax.evaluate(
+            reference=r, prediction=p, labels=(1, 4)[: 1 + (kind == "maps")], **options
+        )
+        for name, wanted in alone.items():
+            of_image = segjax.get_metric(name).per == "image"
+            labels = [None] if of_image else [label.value for label in table.labels]
+            got = [table.columns[name, label][i] for label in labels]
+            np.testing.assert_allclose(got, np.ravel(wanted), rtol=1e-12, err_msg=name)
+
+
+def test_cases_of_different_shapes_are_checked_one_by_one():
+    flat, solid = np.ones((4, 5), bool), np.ones((3, 4, 5), bool)
+    score = lambda r, p: segjax.evaluate_batch(references=r, predictions=p, metrics=["dice"])
+    with pytest.raises(InputError, match=r"case 1: .*same shape"):
+        score([flat, flat[:3]], [flat, flat[:2]])
+    with pytest.raises(InputError, match="score 2-D and 3-D ones apart"):
+        score([flat, solid], [flat, solid])
+    with pytest.raises(InputError, match="2 references for 1 predictions"):
+        score([flat, flat[:3]], [flat])
+    with pytest.raises(InputError, match="references\\[1\\]"):
+        score([flat, flat[:3] * 0.5], [flat, flat[:3]])
