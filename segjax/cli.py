@@ -246,14 +246,17 @@ def metrics(name: str | None) -> int:
 def demo(output: Path, show: bool) -> int:
     """Evaluate a real sample: 24 lung nodules in CT, one reader against three others."""
     from segjax import demo, folder
+    from segjax.evaluation import DEFAULT_METRICS
 
     references, predictions = demo.write_lung_nodules(output)
     typed = ["segjax", "evaluate", str(references), str(predictions), "--labels", "foreground"]
+    metrics = (*DEFAULT_METRICS, "hd95", "assd", "nsd@1mm")
+    typed += ["-m", ",".join(metrics)]
     with _Progress(hidden=False) as progress:
         report = folder.run(
             references,
             predictions,
-            folder.Options(labels="foreground"),
+            folder.Options(labels="foreground", metrics=metrics),
             output=output / "out",
             progress=progress.update,
             command=shlex.join([*typed, "-o", str(output / "out")]),
