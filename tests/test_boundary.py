@@ -398,3 +398,97 @@ def test_missed_objects_cost_the_diagonal_of_the_image():
     assert table.resolved(column).tolist() == [0, 10]  # sqrt(6^2 + 8^2)
     assert table.resolved(column, missing="worst").tolist() == [0, np.inf]
     assert np.isnan(table.resolved(column, missing="omit")[1])
+
+
+def many_pairs(rng, dims):
+    """Pairs of every kind: noise, blobs, hollow, thin, single voxels, touching the border."""
+    for i in range(60):
+        shape = tuple(rng.integers(1, 26 if dims == 2 else 11, dims).tolist())
+        empty = np.zeros(shape, bool)
+        voxel, rim, full, thin = (empty.copy() for _ in range(4))
+        voxel[tuple(rng.integers(0, n) for n in shape)] = True
+        rim[...], full[...] = True, True
+        rim[tuple(slice(1, -1) for _ in shape)] = False
+        thin[
+            tuple(rng.integers(0, n) if a == i % dims else slice(None) for a, n in enumerate(shape))
+        ] = True
+        noise = rng.random(shape) < rng.choice([0.02, 0.2, 0.5, 0.9])
+        blob = ndimage.gaussian_filter(rng.normal(size=shape), 1.5) > 0.05
+        kinds = [voxel, rim, full, thin, noise, blob]
+        first, second = rng.choice(6, 2, replace=False)
+        for a, b in ((kinds[first], kinds[second]), (noise, blob)):
+            if a.any() and b.any():
+                yield Pair(a, b)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_hundreds_of_pairs_agree_with_comparing_all_with_all(dims, rng):
+    pairs = list(many_pairs(rng, dims))
+    assert len(pairs) > 90
+    for spacing in [(1.0, 1.0, 1.0), (2.5, 0.7, 1.3), (0.1, 5.0, 0.4)]:
+        sizes = np.array(spacing[:dims])
+        for pair, found in zip(
+            pairs, surfaces.measure(pairs, spacing[:dims], "voxel"), strict=True
+        ):
+            here, there = (
+                np.argwhere(x & ~ndimage.binary_erosion(x)).astype(float) for x in pair[:2]
+            )
+            apart = (((here[:, None] - there[None]) * sizes) ** 2).sum(-1)
+            for side, squared in zip(found, (apart.min(1), apart.min(0)), strict=True):
+                if len(set(sizes)) == 1:
+                    np.testing.assert_array_equal(np.rint(side.distance**2), squared)
+                np.testing.assert_allclose(side.distance, np.sqrt(squared), rtol=1e-6)
+
+
+def test_distances_across_large_anisotropic_images_are_those_of_float64(rng):
+    from scipy.spatial import KDTree
+
+    reference, prediction = rng.random((2, 40, 512, 512)) < 2e-5
+    for spacing in [(0.1, 5.0, 0.7), (5.0, 0.31, 0.1)]:
+        here, there = (np.argwhere(x) * spacing for x in (reference, prediction))
+        wanted = KDTree(there).query(here)[0], KDTree(here).query(there)[0]
+        assert_close(measured(reference, prediction, spacing), wanted, rtol=1e-6)
+
+
+def test_gradients_reach_what_decides_and_nothing_else():
+    side = lambda *d: Surface(jnp.array(d), jnp.ones(len(d)))
+    d = SurfaceDistances(side(1.0, 4.0, 2.0), side(3.0, 0.5))
+    slope = jax.grad(boundary.hausdorff)(d)
+    assert slope.reference.distance.tolist() == [0, 1, 0]
+    assert slope.prediction.distance.tolist() == [0, 0]
+    slope = jax.grad(boundary.assd)(d)
+    np.testing.assert_allclose(slope.reference.distance, 1 / 5)
+    absent = SurfaceDistances(*[Surface(jnp.zeros(3), jnp.zeros(3))] * 2)
+    for metric in (boundary.hausdorff, boundary.assd, boundary.masd, boundary.nsd, boundary.mhd):
+        assert np.isnan(metric(absent))
+        assert not any(np.any(x) for x in jax.tree.leaves(jax.grad(metric)(absent)))
+
+
+@pytest.mark.parametrize("surface", ["voxel", "surfel", "mesh"])
+def test_masks_of_thresholded_logits_have_zero_gradient(surface, rng):
+    reference, logits = rng.random((9, 11)) < 0.4, rng.normal(size=(9, 11)).astype(np.float32)
+
+    def loss(q):
+        score = segjax.hausdorff(reference=reference, prediction=q > 0, surface=surface)
+        return score + (q**2).sum()
+
+    np.testing.assert_allclose(jax.grad(loss)(logits), 2 * logits, rtol=1e-6)
+
+
+def test_the_search_of_the_host_lowers_for_accelerators():
+    table = distance.make_table(np.ones((4, 8, 2), np.uint32))
+    points = distance.Points(*np.zeros((2, 4096), np.int32))
+    rows = distance.rows_by_distance(4, 8, (1.0, 2.0), 64)
+
+    def leaves(table, points, squared):
+        grid = distance.Grid(4, 8, 2)
+        found = distance.search(
+            distance.Table(*table), distance.Points(*points), 4096, squared, grid, rows,
+            np.float32(1), 0, np.float32(np.inf), together=2**30,
+        )  # fmt: skip
+        return list(found)
+
+    arguments = (tuple(table), tuple(points), np.zeros(4096, np.float32))
+    for platform in ("cuda", "tpu"):
+        exported = jax.export.export(jax.jit(leaves), platforms=[platform])(*arguments)
+        assert exported.platforms == (platform,)

@@ -138,7 +138,16 @@ def _traced_percentile(distance: Any, weight: Any, unweighted: Any, percentile: 
     wanted = percentile / 100 * total * (1 - 1e-6)
     heavy = search(lambda key: jnp.sum(jnp.where(keys < key, weight, 0)) < wanted)
     heavy = jnp.maximum(heavy, jnp.where(there, keys, keys.max()).min())  # percentile 0
-    a, b, c = (jax.lax.bitcast_convert_type(k, jnp.float32) for k in (first, second, heavy))
+
+    def value(key: Any) -> Any:
+        # Bits have no gradient: it goes to the distances that have this value.
+        finite = there & jnp.isfinite(distance)
+        pull = ratio(jnp.where(finite & (keys == key), distance, 0).sum(), (keys == key).sum())
+        pull = jnp.where(jnp.isnan(pull), 0, pull)
+        pull -= jax.lax.stop_gradient(pull)  # 0, but for its gradient
+        return jax.lax.bitcast_convert_type(key, jnp.float32) + pull
+
+    a, b, c = map(value, (first, second, heavy))
     linear = jnp.where((between > 0) & (b > a), a + (b - a) * between, a)
     linear = jnp.where(jnp.isinf(b) & (between > 0), b, linear)
     return jnp.where(n == 0, jnp.nan, jnp.where(unweighted, linear, c))
