@@ -57,7 +57,7 @@ DEFAULT_METRICS = (
     "precision",
     "volumetric_similarity",
 )
-_TOGETHER = 64  # cases of a stack
+_TOGETHER, _VOXELS = 64, 2**24  # cases that are measured at once, and voxels of them
 _OF_MASKS = (SurfaceDistances, BoundaryBands)  # statistics of one label at a time
 
 
@@ -213,8 +213,9 @@ def evaluate_batch(
         raise InputError(f"{len(names)} names for {len(parts)} cases")
     others = [m for m in wanted if m.statistic is not Confusion]
     scores: dict[str, list[Any]] = {m.name: [] for m in others}
-    for start in range(0, len(parts), _TOGETHER) if others else ():
-        for m, values in _score_block(parts[start : start + _TOGETHER], others):
+    few = max(1, min(_TOGETHER, _VOXELS // max(1, *(part.size for part in parts))))
+    for start in range(0, len(parts), few) if others else ():
+        for m, values in _score_block(parts[start : start + few], others):
             scores[m.name].extend(values)
     return make_table(
         cases=names,
@@ -425,6 +426,8 @@ def _traced_statistic(
             raise InputError(
                 "the labels of a map are not known while tracing: pass labels=, or boolean masks"
             )
+        if kind is InstanceSurfaces and not r.dtype == p.dtype == jnp.bool_:
+            raise InputError("the objects of a map are not known while tracing: pass labels=")
         r, p, wanted = r != 0, p != 0, (1,)
         if kind is Confusion:
             counts = confusion(reference=r, prediction=p, valid=valid)

@@ -4,7 +4,7 @@ import pytest
 
 import segjax
 from segjax import InputError
-from segjax.statistics import instance_surfaces
+from segjax.statistics import instance_surfaces, surface
 from tests.reference import instances as definition
 
 
@@ -125,6 +125,21 @@ def test_the_traced_builder_lowers_for_accelerators():
     for platform in ("cuda", "tpu"):
         exported = jax.export.export(jax.jit(leaves), platforms=[platform])(shape, shape)
         assert exported.platforms == (platform,)
+
+
+def test_objects_that_tracing_cannot_know_are_asked_for():
+    labels = np.ones((6, 7), np.int32)
+    score = lambda r: segjax.assd(reference=r, prediction=r, labels="foreground", unmatched="omit")
+    assert score(labels) == 0
+    with pytest.raises(InputError, match="pass labels="):
+        jax.jit(score)(labels)
+
+
+def test_surfaces_that_memory_would_not_hold_are_refused(monkeypatch, rng):
+    monkeypatch.setattr(surface, "_MOST_BYTES", 1000)
+    reference, prediction = objects(rng, (14, 17), [1, 2, 3])
+    with pytest.raises(InputError, match=r"surfaces of up to \d+ elements would take"):
+        segjax.assd(reference=reference, prediction=prediction, unmatched="diagonal")
 
 
 def test_wrong_values_of_the_option_are_refused():

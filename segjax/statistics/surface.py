@@ -168,6 +168,7 @@ def _between_meshes(
 
 # Below: from the host. Masks are cropped to their joint bounding box and packed there.
 
+_MOST_BYTES = 2**34
 _MANY = 2**20  # so great a label would make a list of boxes that is mostly empty
 
 
@@ -279,9 +280,19 @@ def joint_box(first: Any, second: Any) -> Any:
 
 
 def stack_sides(sides: Sequence[surfaces.Side], shape: tuple[int, ...]) -> Surface:
-    """Pad the elements of many surfaces to one length."""
+    """Pad the elements of many surfaces to one length.
+
+    Raises:
+        InputError: if that would take more memory than is reasonable.
+    """
     counts = np.array([s.distance.size for s in sides])
-    there = np.arange(max(1, counts.max(initial=0))) < counts[:, None]
+    longest = int(max(1, counts.max(initial=0)))
+    if (held := 32 * len(sides) * longest) > _MOST_BYTES:
+        raise InputError(
+            f"{len(sides)} surfaces of up to {longest} elements would take {held / 2**30:.0f} GiB; "
+            "score fewer labels at a time with labels="
+        )
+    there = np.arange(longest) < counts[:, None]
     padded = []
     for values in zip(*sides, strict=True):
         part = np.zeros(there.shape)
