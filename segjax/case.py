@@ -239,6 +239,11 @@ def check_labels(labels: Sequence[int], ignore: int | None) -> tuple[int, ...]:
     return wanted
 
 
+def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
+    """Physical diagonal of an image: what a distance is worth that has nothing to reach."""
+    return math.hypot(*(n * s for n, s in zip(shape, spacing, strict=True)))
+
+
 def distinct(labels: np.ndarray) -> np.ndarray:
     """Sorted labels of a map; only where a run of equal voxels starts is looked at."""
     flat = labels.reshape(-1)

@@ -22,6 +22,7 @@ from segjax.case import (
     check_same_grid,
     check_spacing,
     check_surface,
+    diagonal,
     make_case,
 )
 from segjax.metrics import Metric, get_metric
@@ -45,7 +46,7 @@ from segjax.statistics import (
     soft_confusion,
     surface_distances,
 )
-from segjax.table import Label, Table, check_undefined, diagonal, make_table, resolve_undefined
+from segjax.table import Label, Table, check_undefined, make_table, resolve_undefined
 
 
 # What MISeval's guideline asks for: Dice first, IoU, sensitivity and specificity beside it.

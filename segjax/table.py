@@ -243,11 +243,6 @@ def make_table(
     )
 
 
-def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
-    """Physical diagonal of an image: what a distance is worth that has nothing to reach."""
-    return math.hypot(*(n * s for n, s in zip(shape, spacing, strict=True)))
-
-
 def check_undefined(policy: str) -> None:
     """Raise `InputError` for an unknown policy."""
     if policy not in UNDEFINED:

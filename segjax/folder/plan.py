@@ -9,7 +9,7 @@ import numpy as np
 from segjax import io
 from segjax._errors import InputError
 from segjax._version import __version__
-from segjax.case import Labels
+from segjax.case import Labels, Spacing
 from segjax.evaluation import DEFAULT_METRICS
 from segjax.leaderboard.intervals import REPLICATES
 from segjax.metrics import Metric, get_metric, length_unit
@@ -61,6 +61,10 @@ class Options:
     seed: int = 0
     allow_spacing_mismatch: bool = False
     max_voxels: int = io.MAX_VOXELS
+
+    def spacing_of(self, reference: io.Volume) -> Spacing:
+        """What was asked for, else what the file of the reference says."""
+        return reference.spacing if self.spacing is None else self.spacing
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def _check_unit(text: str, first: io.Volume, options: Options, notes: list[str])
     if given is None or given == first.unit:
         return
     if given == "px":
-        spacing = first.spacing if options.spacing is None else options.spacing
+        spacing = options.spacing_of(first)
         sizes = np.atleast_1d(1.0 if spacing is None else spacing).tolist()
         if set(sizes) != {1.0}:
             raise InputError(

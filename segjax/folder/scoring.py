@@ -73,7 +73,7 @@ def score_all(
 
 def _score(loaded: Loaded, plan: Plan) -> Entry:
     pair, r, p = loaded.pair, loaded.reference, loaded.prediction
-    given = plan.options.spacing if plan.options.spacing is not None else r.spacing
+    given = plan.options.spacing_of(r)
     try:
         ignore = None if r.array.dtype == np.bool_ else plan.ignore
         case = make_case(

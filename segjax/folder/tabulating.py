@@ -3,11 +3,12 @@
 import numpy as np
 
 from segjax._errors import InputError
+from segjax.case import diagonal
 from segjax.folder.plan import Plan
 from segjax.folder.scoring import Entry
 from segjax.metrics import Metric
 from segjax.statistics import Confusion
-from segjax.table import Label, Table, diagonal, make_table
+from segjax.table import Label, Table, make_table
 
 
 def tabulate(plan: Plan, entries: list[Entry]) -> Table:

@@ -65,10 +65,7 @@ def pictures_of(
         image = None if path is None else io.read_image(path).array
         if image is not None and image.shape[: r.ndim] != r.shape:
             image = None
-        given = (
-            plan.options.spacing if plan.options.spacing is not None else loaded.reference.spacing
-        )
-        spacing = check_spacing(given, r.ndim)
+        spacing = check_spacing(plan.options.spacing_of(loaded.reference), r.ndim)
         ignore = None if r.dtype == np.bool_ else plan.ignore
         if name in overlaid:
             pictures[name] = report.picture(

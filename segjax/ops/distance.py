@@ -84,6 +84,26 @@ def rows_by_distance(z: int, y: int, spacing: tuple[float, float] | None, most: 
     return Rows(all_offsets, distances)
 
 
+class Scale(NamedTuple):
+    """What distances are counted in.
+
+    Attributes:
+        across: spacing of planes and of rows; None where distances are integers.
+        along: spacing along rows; not looked at where distances are integers.
+        unit: times the root of a squared distance is the distance.
+    """
+
+    across: tuple[float, float] | None
+    along: float
+    unit: float
+
+
+def scale_of(spacing: tuple[float, ...]) -> Scale:
+    """Integers in units of the spacing, where that is the same along all two or three axes."""
+    z, y, x = (1.0, *spacing)[-3:]
+    return Scale(None, 1.0, spacing[0]) if len(set(spacing)) == 1 else Scale((z, y), x, 1.0)
+
+
 class Table(NamedTuple):
     """Per word: its bits, and the nearest set bits of the row before and after it.
 
@@ -144,6 +164,11 @@ class Points(NamedTuple):
 
     row: Int[AnyArray, " point"]
     x: Int[AnyArray, " point"]
+
+
+def places_of(points: Points, grid: Grid) -> tuple[Any, Any, Any]:
+    """Plane, row and column of each point within its mask."""
+    return points.row // grid.y % grid.z, points.row % grid.y, points.x
 
 
 def points_on_host(words: UInt32[np.ndarray, "*row word"]) -> Points:

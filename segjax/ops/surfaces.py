@@ -97,7 +97,7 @@ def places(mask: Bool[np.ndarray, "*space"]) -> Int[np.ndarray, "element axis"]:
     """Surface voxels of a mask, 2-D or 3-D, in raster order: as `measure` lists them."""
     words = packing.pack_rows(mask.reshape((1, *mask.shape)[-3:]))
     points = distance.points_on_host(morphology.surface(words, mask.ndim))
-    return np.stack(_places(points, *words.shape[:2])[-mask.ndim :], -1)
+    return np.stack(distance.places_of(points, Grid(*words.shape))[-mask.ndim :], -1)
 
 
 _NOTHING = (Side(np.zeros(0), np.zeros(0)), Side(np.zeros(0), np.zeros(0)))
@@ -161,7 +161,8 @@ def _measure_stack(
     weights = [surfels.weights(a, p, kind, spacing) for a, p in zip(around, points, strict=True)]
     ends = [np.cumsum(np.bitwise_count(x).sum((1, 2, 3), dtype=np.int64))[:-1] for x in elements]
     if kind == "mesh":
-        far = _between_meshes(packed, stacks[0].shape, points, weights, ends, spacing)
+        grid = Grid(*stacks[0].shape[1:])
+        far = _between_meshes(packed, grid, points, weights, ends, spacing)
     else:
         far = _between_bits(elements, points, spacing)
     if any(p.kept is not None for p in packed):
@@ -177,7 +178,7 @@ def _measure_stack(
 
 def _between_meshes(
     packed: Sequence[_Packed],
-    extent: tuple[int, ...],
+    grid: Grid,
     points: Sequence[Points],
     sizes: Sequence[np.ndarray],
     ends: Sequence[np.ndarray],
@@ -186,7 +187,7 @@ def _between_meshes(
     """Distances between the surfaces of each pair of a stack, moved between voxels."""
     dims = len(spacing)
     split = [
-        [np.split(x, ends[i]) for x in (*_places(points[i], *extent[1:3])[-dims:], sizes[i])]
+        [np.split(x, ends[i]) for x in (*distance.places_of(points[i], grid)[-dims:], sizes[i])]
         for i in (0, 1)
     ]
     found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
@@ -244,9 +245,8 @@ def nearest(
     Returns:
         Distances in float64.
     """
-    grid = Grid(*words.shape[1:])
-    same = len(set(spacing)) == 1
-    far = np.iinfo(np.int32).max if same else np.float32(np.inf)
+    grid, scale = Grid(*words.shape[1:]), distance.scale_of(spacing)
+    far = np.iinfo(np.int32).max if scale.across is None else np.float32(np.inf)
     best = np.full(points.row.size, far)
     sites = np.asarray(words.any(axis=(1, 2, 3)))
     seeing = True if sites.all() else sites[points.row // (grid.z * grid.y)]
@@ -257,7 +257,7 @@ def nearest(
         budget = max(_PATIENCE * 32 * words.size, _LEAST_BUDGET)
     known, most = 0.0, _FEWEST_ROWS  # all rows nearer than `known` were visited
     while open_.size:
-        rows, host_rows, step = _rows(grid, spacing, most)
+        rows, host_rows = _rows(grid, scale, most)
         start = int(np.searchsorted(host_rows.squared, known)) // distance.UNROLL * distance.UNROLL
         chosen = (points.row[open_], points.x[open_], best[open_])
         row, x, so_far = _with_room(chosen, _FEWEST_POINTS)
@@ -268,7 +268,7 @@ def nearest(
             so_far,
             Grid(*map(np.int32, grid)),
             rows,
-            step,
+            np.float32(scale.along),
             np.int32(start),
             np.float32(budget),
             together=distance.TOGETHER if counts_on_host() else _ALL,
@@ -280,8 +280,7 @@ def nearest(
             _finish(words, points, open_, best, spacing)
             break
         known, most = host_rows.squared[-1], most * _MORE_ROWS
-    unit = spacing[0] if same else 1.0
-    return unit * np.where(seeing, np.sqrt(best.astype(float)), np.inf)
+    return scale.unit * np.where(seeing, np.sqrt(best.astype(float)), np.inf)
 
 
 @lru_cache(maxsize=64)
@@ -290,13 +289,11 @@ def _rows_of(z: int, y: int, spacing: tuple[float, float] | None, most: int) -> 
     return jax.device_put(rows), rows
 
 
-def _rows(grid: Grid, spacing: tuple[float, ...], most: int) -> tuple[Rows, Rows, np.float32]:
-    """Rows on the device and on the host, and the spacing along them."""
+def _rows(grid: Grid, scale: distance.Scale, most: int) -> tuple[Rows, Rows]:
+    """Rows on the device and on the host."""
     # Of a somewhat larger grid, so that the list can be used again.
     extent = (packing.bucket(grid.z, smallest=1), packing.bucket(grid.y, smallest=64))
-    z, y, x = (1.0, *spacing)[-3:]
-    across = None if len(set(spacing)) == 1 else (z, y)
-    return *_rows_of(*extent, across, most), np.float32(x)
+    return _rows_of(*extent, scale.across, most)
 
 
 def _with_room(arrays: Any, smallest: int) -> Any:
@@ -320,28 +317,23 @@ def _finish(
     spacing: tuple[float, ...],
 ) -> None:
     """Measure points that are many and far from what they look for; fills in `best`."""
-    planes, rows = words.shape[1:3]
-    mask = points.row[open_] // (planes * rows)
+    grid, scale = Grid(*words.shape[1:]), distance.scale_of(spacing)
+    sizes = (1.0,) * 3 if scale.across is None else (*scale.across, scale.along)
+    mask = points.row[open_] // (grid.z * grid.y)
     for m in np.flatnonzero(np.bincount(mask)):
         chosen = open_[mask == m]
-        places = _places(Points(points.row[chosen], points.x[chosen]), planes, rows)
+        here = distance.places_of(Points(points.row[chosen], points.x[chosen]), grid)
         sites = distance.points_on_host(words[m])
         if sites.row.size > _FEW:
-            best[chosen] = _dense(words[m], spacing)[places]
+            best[chosen] = _dense(words[m], spacing)[here]
             continue
-        scale = (1.0,) * 3 if len(set(spacing)) == 1 else (1.0, *spacing)[-3:]
         best[chosen] = np.min(
             [
-                sum((s * (a - b)) ** 2 for s, a, b in zip(scale, places, site, strict=True))
-                for site in zip(*_places(sites, planes, rows), strict=True)
+                sum((s * (a - b)) ** 2 for s, a, b in zip(sizes, here, site, strict=True))
+                for site in zip(*distance.places_of(sites, grid), strict=True)
             ],
             axis=0,
         )
-
-
-def _places(points: Points, planes: int, rows: int) -> tuple[np.ndarray, ...]:
-    """Plane, row and column of each point within its mask."""
-    return points.row // rows % planes, points.row % rows, points.x
 
 
 def _dense(words: UInt32[np.ndarray, "z y w"], spacing: tuple[float, ...]) -> np.ndarray:

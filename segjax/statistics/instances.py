@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Integer
 
 from segjax._numerics import AnyArray
-from segjax.case import Case, check_same_grid, distinct
+from segjax.case import Case, check_same_grid, diagonal, distinct
 from segjax.ops import surfaces
 from segjax.statistics.contingency import contingency, count_segments
 from segjax.statistics.surface import (
-    Surface,
     SurfaceDistances,
     boxes_of,
     check_axes,
@@ -84,7 +83,7 @@ def instance_surfaces(
     found = jax.lax.map(measure, (jnp.arange(1, number + 1), match))
     there = counts[1:].sum(-1) > 0
     return InstanceSurfaces(
-        found.reference, found.prediction, there, matched, _diagonal(reference.shape, spacing)
+        found.reference, found.prediction, there, matched, diagonal(reference.shape, spacing)
     )
 
 
@@ -94,10 +93,6 @@ def _majority(counts: Any, xp: Any) -> tuple[Any, Any]:
     if objects.shape[1] == 0:
         return xp.zeros(len(objects), int), xp.zeros(len(objects), bool)
     return objects.argmax(1) + 1, 2 * objects.max(1) > counts[1:].sum(1)
-
-
-def _diagonal(shape: tuple[int, ...], spacing: tuple[float, ...]) -> float:
-    return float(np.linalg.norm(np.multiply(shape, spacing)))
 
 
 def measure_instances(case: Case) -> InstanceSurfaces:
@@ -114,31 +109,26 @@ def measure_instances(case: Case) -> InstanceSurfaces:
     ids = [_ids(x, case, kept) for x in (case.reference, case.prediction)]
     match, matched = _majority(count_segments(case).counts, np)
     boxes = [boxes_of(x, k) for x, k in zip((case.reference, case.prediction), ids, strict=True)]
+    nothing = surfaces.Pair(*np.zeros((2, *(0,) * case.reference.ndim), bool))
     pairs = []
-    for i in np.flatnonzero(matched):
-        j = match[i] - 1
-        box = joint_box(boxes[0][i], boxes[1][j])
-        r, p = case.reference[box] == ids[0][i], case.prediction[box] == ids[1][j]
-        pairs.append(surfaces.Pair(r, p, None if kept is None else kept[box]))
-    nothing = surfaces.Side(np.zeros(0), np.zeros(0))
-    sides = [(nothing, nothing)] * len(match)
+    for i, (j, found) in enumerate(zip(match - 1, matched, strict=True)):
+        if found:
+            box = joint_box(boxes[0][i], boxes[1][j])
+            r, p = case.reference[box] == ids[0][i], case.prediction[box] == ids[1][j]
+            pairs.append(surfaces.Pair(r, p, None if kept is None else kept[box]))
+        else:
+            pairs.append(nothing)
     measured = surfaces.measure(pairs, case.spacing, case.surface)
-    for i, pair in zip(np.flatnonzero(matched), measured, strict=True):
-        sides[i] = pair
-    stacked = [
-        stack_sides([pair[k] for pair in sides], (len(sides),)) if sides else _NO_OBJECTS
-        for k in (0, 1)
-    ]
+    reference, prediction = (
+        stack_sides([pair[k] for pair in measured], (len(pairs),)) for k in (0, 1)
+    )
     return InstanceSurfaces(
-        reference=stacked[0],
-        prediction=stacked[1],
+        reference=reference,
+        prediction=prediction,
         there=np.ones(len(match), bool),
         matched=matched,
-        diagonal=_diagonal(case.reference.shape, case.spacing),
+        diagonal=diagonal(case.reference.shape, case.spacing),
     )
-
-
-_NO_OBJECTS = Surface(np.zeros((0, 1)), np.zeros((0, 1)))
 
 
 def _ids(labels: np.ndarray, case: Case, kept: np.ndarray | None) -> np.ndarray:

@@ -130,11 +130,10 @@ def _between_bits(
     elements: Sequence[Any], points: Sequence[Any], counts: Sequence[Any], grid: Any, spacing: Any
 ) -> Any:
     """Distances of both sets of points to each other's elements."""
-    z, y, x = (1.0, *spacing)[-3:]
-    same = len(set(spacing)) == 1
+    scale = distance.scale_of(spacing)
     offsets = (2 * grid.z - 1) * (2 * grid.y - 1)
     most = -(-offsets // distance.UNROLL) * distance.UNROLL
-    rows = distance.rows_by_distance(grid.z, grid.y, None if same else (z, y), most)
+    rows = distance.rows_by_distance(grid.z, grid.y, scale.across, most)
     tables = [distance.make_table(words) for words in reversed(elements)]
     far = jnp.full(points[0].row.shape, rows.squared[-1])
     # One after the other, in a loop, so that the search is compiled once.
@@ -142,9 +141,9 @@ def _between_bits(
     number = jnp.stack([jnp.where(counts[1 - i] > 0, counts[i], 0) for i in (0, 1)])
     both = jax.tree.map(stack, *tables), jax.tree.map(stack, *points), number
     search = lambda side: distance.search(
-        *side, far, grid, rows, np.float32(x), np.int32(0), np.float32(np.inf)
+        *side, far, grid, rows, np.float32(scale.along), np.int32(0), np.float32(np.inf)
     )
-    return root(lax.map(search, both).squared.astype(jnp.float32)) * (spacing[0] if same else 1)
+    return scale.unit * root(lax.map(search, both).squared.astype(jnp.float32))
 
 
 def _between_meshes(
@@ -158,7 +157,7 @@ def _between_meshes(
     """Distances between surfaces moved between voxels."""
     discs = []
     for mask, p, size in zip(masks, points, sizes, strict=True):
-        places = (p.row // grid.y, p.row % grid.y, p.x)[-mask.ndim :]
+        places = distance.places_of(p, grid)[-mask.ndim :]
         # Of padding, places are anything: kept inside, they are measured in vain.
         inside = tuple(jnp.clip(x, 0, n) for x, n in zip(places, mask.shape, strict=True))
         discs.append(mesh.discs(mesh.contrast(mask, spacing), inside, size, spacing))
@@ -294,8 +293,8 @@ def stack_sides(sides: Sequence[surfaces.Side], shape: tuple[int, ...]) -> Surfa
         )
     there = np.arange(longest) < counts[:, None]
     padded = []
-    for values in zip(*sides, strict=True):
+    for k in range(len(surfaces.Side._fields)):
         part = np.zeros(there.shape)
-        part[there] = np.concatenate(values)
-        padded.append(part.reshape(*shape, -1))
+        part[there] = np.concatenate([np.zeros(0), *(side[k] for side in sides)])
+        padded.append(part.reshape(*shape, longest))
     return Surface(*padded)
