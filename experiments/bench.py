@@ -283,7 +283,7 @@ def _segments(config: Config) -> Rows:
     def bincount() -> np.ndarray:  # told how many labels there are
         return np.bincount((r * np.int32(n) + p).reshape(-1), minlength=n * n).reshape(n, n)
 
-    ours = {"count_segments": Entry(count, lambda c: _occurring(c.counts))}
+    ours = {"count_segments": Entry(count, lambda c: _occurring(c.table))}
     peers: dict[str, Build] = {
         "numpy bincount": lambda: Entry(bincount, _occurring, bar=1.0),
         "skimage contingency_table": partial(_skimage_segments, r, p),

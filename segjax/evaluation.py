@@ -31,6 +31,7 @@ from segjax.statistics import (
     STATISTICS,
     BoundaryBands,
     Confusion,
+    ConfusionMatrix,
     Foreground,
     InstanceSurfaces,
     PointDistances,
@@ -447,8 +448,8 @@ def _traced_statistic(
     if kind is InstanceSurfaces:
         return instance_surfaces(**codes, number=len(segments), spacing=spacing, surface=surface)
     rows = len(segments) + 1
-    table = contingency(**codes, num_reference=rows, num_prediction=rows)
-    return kind(table.counts)  # type: ignore[call-arg]
+    pairs = contingency(**codes, num_reference=rows, num_prediction=rows)
+    return ConfusionMatrix(pairs.table) if kind is ConfusionMatrix else pairs
 
 
 def _codes(x: Any, labels: tuple[int, ...]) -> Any:

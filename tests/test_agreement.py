@@ -45,6 +45,9 @@ def test_matches_definition(metric, shape, rng):
     for _ in range(3):
         reference, prediction = images_for(metric, *label_maps(rng, shape))
         expected = definition(metric)(reference, prediction)
+        if isinstance(expected, set):  # several pairings are as good
+            assert any(np.isclose(score(metric, reference, prediction), x) for x in expected)
+            continue
         np.testing.assert_allclose(score(metric, reference, prediction), float(expected), rtol=1e-9)
 
 
@@ -81,6 +84,8 @@ def test_background_of_the_reference_can_be_left_out(name, rng):
 def test_numbering_of_the_objects_does_not_matter(reference, prediction, order):
     renumber = np.array([0, *(100 * k for k in order)])
     for metric in METRICS:
+        if metric.name in ("aji", "aji_plus"):
+            continue  # of objects that fit as well the first is taken
         if metric.statistic in (Contingency, Foreground):
             before = score(metric, reference, prediction)
             after = score(metric, reference, renumber[prediction])
@@ -159,13 +164,20 @@ def test_weighted_kappa_counts_near_misses_less():
         agreement.multiclass_kappa(near, weights="cubic")
 
 
+def statistic(metric, table):
+    of_table = Contingency.from_table if metric.statistic is Contingency else ConfusionMatrix
+    return of_table(table)
+
+
 def test_padding_a_table_changes_nothing(rng):
     counts = rng.integers(0, 50, (4, 5))
     padded = np.pad(counts, ((0, 3), (0, 2)))
     for metric in METRICS:
         if metric.statistic is Contingency:
             np.testing.assert_allclose(
-                metric(Contingency(counts)), metric(Contingency(padded)), rtol=1e-12
+                metric(Contingency.from_table(counts)),
+                metric(Contingency.from_table(padded)),
+                rtol=1e-12,
             )
 
 
@@ -173,14 +185,14 @@ def test_small_objects_in_large_volumes_keep_their_digits():
     counts = np.array([[2**30, 7], [3, 90]])
     for metric in METRICS:
         if metric.statistic in (Contingency, ConfusionMatrix):
-            exact = float(metric(metric.statistic(counts)))
-            in_float32 = float(metric(metric.statistic(jnp.asarray(counts, jnp.int32))))
+            exact = float(metric(statistic(metric, counts)))
+            in_float32 = float(metric(statistic(metric, jnp.asarray(counts, jnp.int32))))
             np.testing.assert_allclose(in_float32, exact, rtol=1e-5, err_msg=metric.name)
 
 
 def test_gradients_pass_through_tables_of_expected_counts(rng):
     table = jnp.asarray(rng.random((3, 3)) * 10, jnp.float32)
     for metric in METRICS:
-        if metric.statistic in (Contingency, ConfusionMatrix):
-            grads = jax.grad(lambda x, m=metric: m(m.statistic(x)))(table)
+        if metric.statistic in (Contingency, ConfusionMatrix) and metric.unit != "object":
+            grads = jax.grad(lambda x, m=metric: m(statistic(m, x)))(table)
             assert np.isfinite(grads).all(), metric.name

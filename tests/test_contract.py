@@ -138,8 +138,10 @@ def test_leading_axes_are_free(metric, rng):
     elif issubclass(metric.statistic, BoundaryBands):
         one = rng.integers(1, 9, (3, 4, 5))
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -3, 0), diagonal=100.0)
-    elif metric.statistic in (Contingency, ConfusionMatrix):
-        one, wrap = rng.integers(0, 9, (4, 4)), lambda x: metric.statistic(x)
+    elif metric.statistic is Contingency:
+        one, wrap = rng.integers(0, 9, (4, 4)), Contingency.from_table
+    elif metric.statistic is ConfusionMatrix:
+        one, wrap = rng.integers(0, 9, (4, 4)), ConfusionMatrix
     else:
         one = rng.integers(1, 9, (4, 3))
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
@@ -180,6 +182,13 @@ def test_a_printed_name_reads_back(metric):
         "tolerance": 2,
         "width": 3,
         "unmatched": "omit",
+        "threshold": 0.7,
+        "strict": True,
+        "lowest": 0.6,
+        "highest": 0.9,
+        "step": 0.1,
+        "min_size": 3,
+        "max_size": 40,
     }
     for key in metric.option_names:
         value = "simple" if metric.name == "generalized_dice" else options[key]

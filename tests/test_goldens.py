@@ -70,6 +70,26 @@ SEGMENTS = {
     ],
     "vi_split_merge": ["vi_split", "vi_merge"],
 }
+GRID = [f"threshold={k / 20:g}" for k in range(10, 20)]
+OBJECTS = {
+    "f1_grid": [f"f1({t})" for t in GRID],
+    "ap_grid": [f"average_precision({t})" for t in GRID],
+    "pq_ge": ["pq(strict=False)"],
+    "mean_matched_iou_ge": ["mean_matched_score"],
+    "mean_true_score_ge": ["mean_true_score"],
+    "ap50": ["average_precision"],
+    "pq": ["pq"],
+    "sq": ["sq"],
+    "rq": ["rq"],
+    "ctc_seg": ["seg"],
+    "ctc_det": ["det"],
+    "ctc_NS": ["ctc_ns"],
+    "ctc_FN": ["ctc_fn"],
+    "ctc_FP": ["ctc_fp"],
+    "aji": ["aji"],
+    "aji_plus": ["aji_plus"],
+    "dice2": ["dice2"],
+}
 CLASSES = {
     "dice_per_class": "dice",
     "iou_per_class": "iou",
@@ -193,6 +213,21 @@ def test_empty_masks_score_as_peers_do_under_their_policy(case):
             for u in (policy, "omit", "worst")
         ]
         assert any(np.array_equal(a, wanted, equal_nan=True) for a in allowed), expected
+
+
+@of_kind("instance")
+def test_objects_score_as_trusted_peers_score_them(case):
+    names = {name for names in OBJECTS.values() for name in names}
+    scores = segjax.evaluate(**images(case), metrics=sorted(names))
+    value = lambda name: float(scores[segjax.get_metric(name).name])
+    for expected in case["expected"]:
+        if expected["metric"] not in OBJECTS or expected.get("informative"):
+            continue
+        got = np.array([value(name) for name in OBJECTS[expected["metric"]]])
+        wanted = np.array(np.atleast_1d(expected["value"]), float)
+        # Peers put 0 where nothing can be said.
+        np.testing.assert_array_equal(wanted[np.isnan(got)], 0, err_msg=expected["metric"])
+        check(np.where(np.isnan(got), 0, got), expected | {"value": wanted.tolist()})
 
 
 @of_kind("instance")

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from segjax import InputError
 from segjax.case import make_case
 from segjax.ops import packing
 from segjax.statistics import (
@@ -21,6 +20,7 @@ from segjax.statistics import (
     count_matrix,
     count_segments,
     label_confusion,
+    segments,
 )
 from tests.images import SHAPES, corner_cases, label_maps, masks
 from tests.reference.overlap import counts as counted
@@ -188,6 +188,12 @@ def test_wide_labels_stay_apart(rng, counting):
 # Tables.
 
 
+def occurring(t):
+    """The table of the segments that are there, and of the background."""
+    rows, columns = (np.flatnonzero(x[1:]) + 1 for x in (t.reference_sizes, t.prediction_sizes))
+    return t.table[np.ix_([0, *rows], [0, *columns])].tolist()
+
+
 def table(reference, prediction):
     rows, columns = (np.union1d([0], x) for x in (reference, prediction))
     return [[int(((reference == r) & (prediction == p)).sum()) for p in columns] for r in rows]
@@ -195,10 +201,10 @@ def table(reference, prediction):
 
 @pytest.mark.parametrize("labels", [(0, 1, 2, 5), (1, 2, 3), (0, 3, 70_000), WIDE])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_segments_are_tabulated(labels, shape, rng, counting):
+def test_segments_are_tabulated(labels, shape, rng):
     reference, prediction = label_maps(rng, shape, labels=np.array(labels))
     t = count_segments(make_case(reference=reference, prediction=prediction))
-    assert t.counts.tolist() == table(reference, prediction)
+    assert occurring(t) == table(reference, prediction)
     assert t.total == reference.size
 
 
@@ -212,7 +218,7 @@ def test_segments_are_tabulated_under_jit_and_vmap(rng):
         [[((r == i) & (p == j)).sum() for j in range(4)] for i in range(4)]
         for r, p in zip(reference, prediction, strict=True)
     ]
-    np.testing.assert_array_equal(t.counts, expected)
+    np.testing.assert_array_equal(t.table, expected)
 
 
 def test_labels_outside_the_table_are_not_counted_and_spoil_nothing():
@@ -222,51 +228,51 @@ def test_labels_outside_the_table_are_not_counted_and_spoil_nothing():
         num_reference=2,
         num_prediction=2,
     )
-    assert t.counts.tolist() == [[1, 0], [0, 1]]
+    assert t.table.tolist() == [[1, 0], [0, 1]]
 
 
-def test_invalid_voxels_are_not_tabulated(rng, counting):
+def test_invalid_voxels_are_not_tabulated(rng):
     reference, prediction = label_maps(rng, (6, 5), labels=(0, 1, 2, 3))
     valid = rng.random((6, 5)) < 0.7
     case = make_case(reference=reference, prediction=prediction, valid=valid)
-    host = count_segments(case).counts
+    host = count_segments(case).table
     traced = contingency(
         reference=jnp.array(reference),
         prediction=jnp.array(prediction),
         num_reference=4,
         num_prediction=4,
         valid=jnp.array(valid),
-    ).counts
+    ).table
     assert host.sum() == valid.sum()
     np.testing.assert_array_equal(np.asarray(traced), host)
 
 
+@pytest.mark.parametrize("most_runs", [2**23, 100])
+@pytest.mark.parametrize("few_cells", [2**20, 9])
 @pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
-def test_noise_is_tabulated_voxel_by_voxel_and_counts_alike(share, rng, counting):
-    # Of few long runs and of many short ones; below and above the change of method.
+def test_runs_are_gathered_ranked_and_merged_without_a_loss(
+    share, few_cells, most_runs, rng, monkeypatch
+):
+    monkeypatch.setattr(segments, "_STRETCH", 64)
+    monkeypatch.setattr(segments, "_MOST_RUNS", most_runs)
+    monkeypatch.setattr(segments, "_FEW_CELLS", few_cells)
+    monkeypatch.setattr(segments, "_MOST_CELLS_A_RUN", 4 if few_cells > 9 else 0)
     labels = np.repeat(np.arange(40), 50).reshape(40, 50) % 7
-    noisy = np.where(rng.random(labels.shape) < share, rng.integers(0, 7, labels.shape), labels)
+    noise = rng.integers(0, 7, labels.shape)
+    noisy = np.where(rng.random(labels.shape) < share, noise, labels).astype(np.uint64)
+    noisy[noisy == 3] = 2**63 + 1
     valid = rng.random(labels.shape) < 0.9
     for mask in (None, valid):
         t = count_segments(make_case(reference=noisy, prediction=labels, valid=mask))
         kept = np.ones_like(valid) if mask is None else mask
-        assert t.counts.tolist() == table(noisy[kept], labels[kept])
+        assert occurring(t) == table(noisy[kept], labels[kept])
 
 
-def test_long_runs_are_cut_and_add_up(rng, monkeypatch, counting):
-    module = sys.modules["segjax.statistics.contingency"]
-    reference = np.repeat(rng.integers(0, 3, 20), 50).reshape(20, 50)
-    prediction = np.roll(reference, 7)
-    case = make_case(reference=reference, prediction=prediction)
-    whole = count_segments(case).counts
-    monkeypatch.setattr(module, "_LONGEST", 32)
-    np.testing.assert_array_equal(count_segments(case).counts, whole)
-
-
-def test_tables_that_would_not_fit_are_refused():
-    many = np.arange(20_000).reshape(100, 200)
-    with pytest.raises(InputError, match="need a table of"):
-        count_segments(make_case(reference=many, prediction=many))
+def test_a_hundred_thousand_objects_need_no_table():
+    many = np.arange(100_000).reshape(250, 400)
+    t = count_segments(make_case(reference=many, prediction=many))
+    assert t.counts.size == 100_000
+    assert t.reference_objects == t.prediction_objects == 99_999
 
 
 def test_confusion_matrix_has_the_wanted_labels_in_their_order(rng, counting):

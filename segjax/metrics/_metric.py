@@ -16,6 +16,7 @@ from segjax.statistics import Confusion, InstanceSurfaces, SurfaceDistances, poo
 Option = float | int | str | bool
 AVERAGES = ("macro", "micro", "weighted")
 UNMATCHED = ("diagonal", "omit")
+SIZES = {"min_size": 0, "max_size": float("inf")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class Metric:
             ratios.
         per: "label" if there is one score per label, "image" if there is one per image.
         signed: judged by its magnitude.
+        of_objects: of a `Contingency` read as objects: they may be restricted by size, and
+            those of several images pooled.
         options: keyword arguments of the function, e.g. a tolerance.
     """
 
@@ -49,6 +52,7 @@ class Metric:
     unit: str = ""
     per: Literal["label", "image"] = "label"
     signed: bool = False
+    of_objects: bool = False
     options: tuple[tuple[str, Option], ...] = ()
 
     @property
@@ -87,6 +91,8 @@ class Metric:
     def __call__(self, statistic: Any, **geometry: Any) -> Any:
         options = dict(self.options)
         average, unmatched = options.pop("average", None), options.pop("unmatched", None)
+        if self.of_objects and options.keys() & SIZES.keys():
+            statistic = statistic.of_sizes(*(options.pop(k, v) for k, v in SIZES.items()))
         score = lambda s: self.function(s, **options, **self.geometry_of(geometry))
         if unmatched is not None:
             unfit = None
@@ -112,6 +118,8 @@ class Metric:
         own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "voxel_volume"]
         if self.statistic is SurfaceDistances or "unmatched" in dict(self.options):
             return (*own, "unmatched")
+        if self.of_objects:
+            return (*own, *SIZES)
         averaged = self.per == "label" or "average" in dict(self.options)
         return (*own, *(["average"] if averaged and self.statistic is Confusion else []))
 
@@ -126,6 +134,11 @@ class Metric:
         then objects, and the score is the mean over the objects of the reference, each against
         the predicted one that covers more than half of it (SEG's rule). One without such counts
         as the diagonal of the image (the worst value of scores that have bounds), or not.
+
+        `min_size=` and `max_size=` are options of every metric of objects: those of the
+        reference smaller than the one, or not smaller than the other, in voxels, become
+        background, and so do the predicted ones that belong to them; see
+        `Contingency.of_sizes`.
 
         Raises:
             InputError: if the function has no such option, or the option no such value.
@@ -168,7 +181,7 @@ def _over_objects(scores: Any, objects: InstanceSurfaces, unfit: float | None) -
 
 
 def _key(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
+    return "".join(c for c in name.casefold().replace("+", "plus") if c.isalnum())
 
 
 def index(metrics: Iterable[Metric]) -> dict[str, Metric]:

@@ -1,6 +1,7 @@
 """Agreement of two partitions: functions of the contingency table."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -18,7 +19,19 @@ Scores: TypeAlias = Float[AnyArray, "*batch"]
 def _without_background(t: Contingency) -> Contingency:
     # The reference decides which voxels are looked at; what the prediction calls background
     # among them stays a segment of its own.
-    return Contingency(t.counts[..., 1:, :])
+    xp = namespace(t.counts)
+    there = xp.arange(t.reference_sizes.shape[-1]) > 0
+    counts = xp.where(t.of_reference(there), t.counts, 0)
+    return replace(
+        t,
+        counts=counts,
+        reference_sizes=xp.where(there, t.reference_sizes, 0),
+        prediction_sizes=t.over_prediction(counts),
+    )
+
+
+def _shares(t: Contingency) -> Any:
+    return ratio(t.counts, t.total[..., None])
 
 
 def _surprise(part: Any, whole: Any) -> Any:
@@ -46,8 +59,8 @@ def vi_split(t: Contingency, *, ignore_background: bool = False) -> Scores:
         Multivar. Anal. 98(5), 873-895. doi:10.1016/j.jmva.2006.11.013
     """
     t = _without_background(t) if ignore_background else t
-    given = _surprise(t.counts, t.reference_sizes[..., :, None])
-    return (ratio(t.counts, t.total[..., None, None]) * given).sum((-1, -2))
+    given = _surprise(t.counts, t.of_reference(t.reference_sizes))
+    return (_shares(t) * given).sum(-1)
 
 
 def vi_merge(t: Contingency, *, ignore_background: bool = False) -> Scores:
@@ -63,8 +76,8 @@ def vi_merge(t: Contingency, *, ignore_background: bool = False) -> Scores:
         Meilă (2007); see `vi_split`.
     """
     t = _without_background(t) if ignore_background else t
-    given = _surprise(t.counts, t.prediction_sizes[..., None, :])
-    return (ratio(t.counts, t.total[..., None, None]) * given).sum((-1, -2))
+    given = _surprise(t.counts, t.of_prediction(t.prediction_sizes))
+    return (_shares(t) * given).sum(-1)
 
 
 def variation_of_information(t: Contingency, *, ignore_background: bool = False) -> Scores:
@@ -96,10 +109,9 @@ def mutual_information(t: Contingency, *, ignore_background: bool = False) -> Sc
         Meilă (2007); see `vi_split`.
     """
     t = _without_background(t) if ignore_background else t
-    share = ratio(t.counts, t.total[..., None, None])
     alone = _surprise(t.reference_sizes, t.total[..., None])
-    given = _surprise(t.counts, t.prediction_sizes[..., None, :])
-    return (share * (alone[..., :, None] - given)).sum((-1, -2))
+    given = _surprise(t.counts, t.of_prediction(t.prediction_sizes))
+    return (_shares(t) * (t.of_reference(alone) - given)).sum(-1)
 
 
 def adapted_rand_precision(t: Contingency, *, ignore_background: bool = False) -> Scores:
@@ -166,13 +178,13 @@ def _pairs(t: Contingency) -> tuple[Any, Any, Any, Any]:
     Every term is a product of non-negative counts, so that nothing cancels when a small
     object lies in a large background.
     """
-    n = t.total[..., None, None]
+    n = t.total[..., None]
     xp = namespace(n)
     all_voxels = xp.where(n > 1, n, 2)
     cell = t.counts
-    row, column = t.reference_sizes[..., :, None], t.prediction_sizes[..., None, :]
+    row, column = t.of_reference(t.reference_sizes), t.of_prediction(t.prediction_sizes)
     share = cell / all_voxels
-    of = lambda others: (share * (others / (all_voxels - 1))).sum((-1, -2))
+    of = lambda others: (share * (others / (all_voxels - 1))).sum(-1)
     both = of(xp.where(cell > 0, cell - 1, 0))
     return both, of(row - cell), of(column - cell), of(n - row - column + cell)
 
@@ -207,10 +219,6 @@ def adjusted_rand_index(t: Contingency) -> Scores:
     return ratio(2 * (both * neither - reference * prediction), chance)
 
 
-def _shares(t: Contingency) -> Any:
-    return ratio(t.counts, t.total[..., None, None])
-
-
 def multiclass_mcc(t: ConfusionMatrix) -> Scores:
     """Matthews correlation coefficient of several labels, R_K.
 
@@ -222,7 +230,7 @@ def multiclass_mcc(t: ConfusionMatrix) -> Scores:
         doi:10.1016/j.compbiolchem.2004.09.006
     """
     xp, n = namespace(t.counts), t.total[..., None]
-    a, b = t.reference_sizes, t.prediction_sizes
+    a, b = t.counts.sum(-1), t.counts.sum(-2)
     both = xp.diagonal(t.counts, axis1=-2, axis2=-1)
     # As sums of (TP TN - FP FN) and a (n - a) over the labels: nothing close to 1 cancels.
     apart = ratio(both, n) * ratio(n - a - b + both, n) - ratio(a - both, n) * ratio(b - both, n)
@@ -249,7 +257,7 @@ def multiclass_kappa(t: ConfusionMatrix, *, weights: str = "none") -> Scores:
     """
     if weights not in ("none", "linear", "quadratic"):
         raise InputError(f"weights must be none, linear or quadratic, got {weights!r}")
-    joint = _shares(t)
+    joint = ratio(t.counts, t.total[..., None, None])
     xp = namespace(joint)
     rank = xp.arange(joint.shape[-1])
     apart = abs(rank[:, None] - rank[None, :])

@@ -29,13 +29,17 @@ from segjax.statistics.contingency import (
     ConfusionMatrix as ConfusionMatrix,
     Contingency as Contingency,
     contingency as contingency,
-    count_matrix as count_matrix,
-    count_segments as count_segments,
+    side_by_side as side_by_side,
 )
 from segjax.statistics.instances import (
     InstanceSurfaces as InstanceSurfaces,
     instance_surfaces as instance_surfaces,
     measure_instances as measure_instances,
+)
+from segjax.statistics.segments import (
+    count_matrix as count_matrix,
+    count_segments as count_segments,
+    find_segments as find_segments,
 )
 from segjax.statistics.surface import (
     PointDistances as PointDistances,

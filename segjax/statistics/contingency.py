@@ -1,8 +1,8 @@
 """How often each segment of the reference meets each segment of the prediction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import jax
@@ -10,45 +10,246 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Integer, Num
 
-from segjax._compiling import counts_on_host
-from segjax._errors import InputError
-from segjax._numerics import AnyArray
-from segjax.case import Case, check_same_grid
-from segjax.ops import packing
+from segjax._numerics import AnyArray, namespace, ratio
+from segjax.case import check_same_grid
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Contingency:
-    """Joint voxel counts: reference segments are rows, predicted ones columns.
+    """Voxels that each segment of the reference shares with each one of the prediction.
 
-    Row 0 and column 0 are the background, whether or not it occurs. Rows and columns that
-    count nothing are segments that are not there: metrics pass over them, so tables may be
-    padded. Expected counts (floats) will do.
+    Segment 0 of either is the background, whether or not it occurs; a segment of size 0 is
+    not there, so that arrays may be padded. The pairs are those of a whole table, row by row
+    (rows are the reference), or, where a table would be large and nearly empty, those listed.
+    Expected counts (floats) will do.
+
+    Attributes:
+        counts: voxels of each pair.
+        reference_sizes: voxels of each segment of the reference.
+        prediction_sizes: voxels of each segment of the prediction.
+        reference: number of each pair's segment in the reference; None for a whole table.
+        prediction: number of each pair's segment in the prediction. No pair is listed twice,
+            but for padding: pairs that count nothing.
     """
 
-    counts: Num[AnyArray, "*batch reference prediction"]
+    counts: Num[AnyArray, "*batch pair"]
+    reference_sizes: Num[AnyArray, "*batch reference"]
+    prediction_sizes: Num[AnyArray, "*batch prediction"]
+    reference: Int[AnyArray, "*batch pair"] | None = None
+    prediction: Int[AnyArray, "*batch pair"] | None = None
+
+    @classmethod
+    def from_table(cls, table: Num[AnyArray, "*batch reference prediction"]) -> "Contingency":
+        """From a table whose rows are the segments of the reference, the background first."""
+        flat = table.reshape(*table.shape[:-2], -1)
+        return cls(flat, table.sum(-1), table.sum(-2))
+
+    @property
+    def table(self) -> Num[AnyArray, "*batch reference prediction"]:
+        """The whole table."""
+        shape = (self.reference_sizes.shape[-1], self.prediction_sizes.shape[-1])
+        counts = self.counts
+        if self.reference is not None:
+            cell = self.reference * shape[1] + self.prediction
+            counts = _gather(cell, counts, shape[0] * shape[1], "sum")
+        return counts.reshape(*counts.shape[:-1], *shape)
 
     def __add__(self, other: "Contingency") -> "Contingency":
+        return Contingency.from_table(self.table + other.table)
+
+    @property
+    def total(self) -> Num[AnyArray, "*batch"]:
+        return self.reference_sizes.sum(-1)
+
+    @property
+    def pairs(self) -> tuple[Int[AnyArray, "*batch pair"], Int[AnyArray, "*batch pair"]]:
+        """Numbers of the segments of each pair, in the reference and in the prediction."""
+        if self.reference is not None:
+            return self.reference, self.prediction
+        numbers = namespace(self.counts).arange
+        rows, columns = self.reference_sizes.shape[-1], self.prediction_sizes.shape[-1]
+        return self.of_reference(numbers(rows)), self.of_prediction(numbers(columns))
+
+    @property
+    def overlapping(self) -> Bool[AnyArray, "*batch pair"]:
+        """Pairs of two objects, neither of them the background, that share a voxel."""
+        row, column = self.pairs
+        return (self.counts > 0) & (row > 0) & (column > 0)
+
+    @property
+    def union(self) -> Num[AnyArray, "*batch pair"]:
+        """Voxels in either segment of each pair."""
+        apart = self.of_reference(self.reference_sizes) - self.counts
+        return apart + self.of_prediction(self.prediction_sizes)
+
+    @property
+    def iou(self) -> Num[AnyArray, "*batch pair"]:
+        """Intersection over union of each pair."""
+        return ratio(self.counts, self.union)
+
+    @property
+    def reference_objects(self) -> Int[AnyArray, "*batch"]:
+        """How many objects the reference has."""
+        return (self.reference_sizes[..., 1:] > 0).sum(-1)
+
+    @property
+    def prediction_objects(self) -> Int[AnyArray, "*batch"]:
+        """How many objects the prediction has."""
+        return (self.prediction_sizes[..., 1:] > 0).sum(-1)
+
+    def of_reference(self, values: Any) -> Any:
+        """From one value per segment of the reference to one per pair."""
+        if self.reference is not None:
+            return _take(values, self.reference)
+        xp, columns = namespace(values), self.prediction_sizes.shape[-1]
+        return xp.repeat(values, columns, axis=-1)
+
+    def of_prediction(self, values: Any) -> Any:
+        """From one value per segment of the prediction to one per pair."""
+        if self.prediction is not None:
+            return _take(values, self.prediction)
+        rows = self.reference_sizes.shape[-1]
+        return namespace(values).tile(values, (1,) * (values.ndim - 1) + (rows,))
+
+    def over_reference(self, values: Any, how: str = "sum") -> Any:
+        """The "sum", "max" or "min" of values >= 0 over the pairs of each reference segment."""
+        size = self.reference_sizes.shape[-1]
+        if self.reference is not None:
+            return _gather(self.reference, values, size, how)
+        return getattr(values.reshape(*values.shape[:-1], size, -1), how)(-1)
+
+    def over_prediction(self, values: Any, how: str = "sum") -> Any:
+        """The "sum", "max" or "min" of values >= 0 over the pairs of each predicted segment."""
+        size = self.prediction_sizes.shape[-1]
+        if self.prediction is not None:
+            return _gather(self.prediction, values, size, how)
+        return getattr(values.reshape(*values.shape[:-1], -1, size), how)(-2)
+
+    def of_sizes(self, least: float, most: float) -> "Contingency":
+        """With the objects of these sizes alone; the others become background.
+
+        A predicted object goes with the reference object that it shares most voxels with; one
+        that meets no object stays if its own size is within the limits.
+
+        Args:
+            least: smallest size in voxels.
+            most: size in voxels that is too large.
+        """
+        xp = namespace(self.counts)
+        within = lambda sizes: (sizes >= least) & (sizes < most)
+        kept = within(self.reference_sizes)
+        shared = xp.where(self.overlapping, self.counts, 0)
+        largest = self.of_prediction(self.over_prediction(shared, "max"))
+        meets = (shared > 0) & (shared == largest)
+        with_kept = self.over_prediction(meets & self.of_reference(kept), "max")
+        alone = ~self.over_prediction(meets, "max")
+        stays = with_kept | (alone & within(self.prediction_sizes))
+        both = self.of_reference(kept) & self.of_prediction(stays)
+        rest = lambda sizes, there: _with_background(xp.where(there, sizes, 0), sizes)
+        return Contingency(
+            xp.where(both & self.overlapping, self.counts, 0),
+            rest(self.reference_sizes, kept),
+            rest(self.prediction_sizes, stays),
+            self.reference,
+            self.prediction,
+        )
+
+
+def _with_background(sizes: Any, before: Any) -> Any:
+    """Put into the background what was taken from the other segments."""
+    xp = namespace(sizes)
+    background = before.sum(-1, keepdims=True) - sizes[..., 1:].sum(-1, keepdims=True)
+    return xp.concatenate([background, sizes[..., 1:]], axis=-1)
+
+
+def _take(values: Any, index: Any) -> Any:
+    if values.ndim == index.ndim == 1:
+        return values[index]
+    xp = namespace(values, index)
+    shape = (*index.shape[:-1], values.shape[-1])
+    return xp.take_along_axis(xp.broadcast_to(values, shape), index, axis=-1)
+
+
+def _gather(index: Any, values: Any, size: int, how: str) -> Any:
+    """Sum, maximum or minimum of the values >= 0 that have the same index."""
+    if namespace(index, values) is jnp:
+        one = partial(_gather_traced, size=size, how=how)
+        for _ in range(index.ndim - 1):
+            one = jax.vmap(one)
+        return one(index, values)
+    rows = index.reshape(-1, index.shape[-1])
+    flat = (rows + size * np.arange(len(rows))[:, None]).reshape(-1)
+    values = np.broadcast_to(values, index.shape)
+    shape, total = (*index.shape[:-1], size), size * len(rows)
+    if how == "sum":  # in float64, in which whole numbers below 2**53 are exact
+        sums = np.bincount(flat, values.reshape(-1), total).reshape(shape)
+        return sums if values.dtype.kind == "f" else sums.astype(np.int64)
+    out = np.full(total, _start(values.dtype, how))
+    getattr(np, f"{how}imum").at(out, flat, values.reshape(-1))
+    return out.reshape(shape)
+
+
+def _gather_traced(index: Any, values: Any, *, size: int, how: str) -> Any:
+    if values.dtype == jnp.bool_:
+        numbers = _gather_traced(index, values.astype(jnp.int32), size=size, how=how)
+        return numbers if how == "sum" else numbers > 0
+    place = jnp.full(size, _start(values.dtype, how)).at[index]
+    return {"sum": place.add, "max": place.max, "min": place.min}[how](values)
+
+
+def _start(dtype: Any, how: str) -> Any:
+    """What a maximum or minimum of nothing is, so that it can be seen to be of nothing."""
+    if how != "min":
+        return np.zeros((), dtype)
+    return np.array(np.inf if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ConfusionMatrix:
+    """Voxels by label of the reference (rows) and of the prediction (columns).
+
+    Rows and columns stand for the same labels, in the same order.
+    """
+
+    counts: Num[AnyArray, "*batch label label"]
+
+    def __add__(self, other: "ConfusionMatrix") -> "ConfusionMatrix":
         return type(self)(self.counts + other.counts)
-
-    @property
-    def reference_sizes(self) -> Num[AnyArray, "*batch reference"]:
-        return self.counts.sum(-1)
-
-    @property
-    def prediction_sizes(self) -> Num[AnyArray, "*batch prediction"]:
-        return self.counts.sum(-2)
 
     @property
     def total(self) -> Num[AnyArray, "*batch"]:
         return self.counts.sum((-1, -2))
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class ConfusionMatrix(Contingency):
-    """Contingency whose rows and columns stand for the same labels, in the same order."""
+def side_by_side(tables: Sequence[Contingency]) -> Contingency:
+    """The objects of several images as those of one; in host memory.
+
+    Of any metric of objects, the score of all images together, as the Cell Tracking Challenge
+    pools a sequence, and panoptic quality a data set.
+    """
+    counts, pairs, sizes = [], ([], []), ([], [])
+    background = [0, 0]
+    beyond = [1, 1]
+    for t in tables:
+        chosen = np.flatnonzero(t.overlapping)
+        counts.append(t.counts[chosen])
+        indices = t.pairs
+        for side, own in enumerate((t.reference_sizes, t.prediction_sizes)):
+            pairs[side].append(indices[side][chosen] + beyond[side] - 1)
+            sizes[side].append(own[1:])
+            background[side] += own[0]
+            beyond[side] += own.size - 1
+    joined = lambda parts, dtype: np.concatenate([np.zeros(0, dtype), *parts])
+    return Contingency(
+        joined(counts, np.int64),
+        *(np.concatenate([[b], *own]) for b, own in zip(background, sizes, strict=True)),
+        *(joined(own, np.intp) for own in pairs),
+    )
+
+
+_MOST_CELLS = 2**26  # of a table while tracing: 256 MB; beyond, pairs are found by sorting
 
 
 def contingency(
@@ -61,164 +262,48 @@ def contingency(
 ) -> Contingency:
     """Count label pairs of one case in one pass over the voxels; pure, for `jit` and `vmap`.
 
+    Up to 2**26 pairs are counted in a table (4 bytes each); more are found by sorting the
+    voxels, and listed: some 40 bytes a voxel.
+
     Args:
         reference: labels from 0 to `num_reference` - 1; others are not counted.
         prediction: labels from 0 to `num_prediction` - 1, of the same shape.
-        num_reference: rows of the table, background included; fixed while tracing.
-        num_prediction: columns of the table.
+        num_reference: segments of the reference, background included; fixed while tracing.
+        num_prediction: segments of the prediction.
         valid: voxels that count; all by default.
 
     Returns:
-        int32 counts of shape (num_reference, num_prediction).
+        int32 counts.
 
     Raises:
-        ValueError: if the shapes differ, or the table has 2**31 cells or more.
+        InputError: if the shapes differ.
     """
     check_same_grid(reference, prediction)
-    cells = num_reference * num_prediction
-    if cells >= 2**31:
-        raise ValueError(f"a table of {num_reference} x {num_prediction} segments is too large")
     r, p = (x.reshape(-1).astype(jnp.int32) for x in (reference, prediction))
     counted = (r >= 0) & (r < num_reference) & (p >= 0) & (p < num_prediction)
     if valid is not None:
         counted &= valid.reshape(-1)
+    cells = num_reference * num_prediction
+    if cells > _MOST_CELLS:
+        return _by_sorting(r, p, counted, num_reference, num_prediction)
     cell = jnp.where(counted, r * num_prediction + p, cells)
     counts = jnp.zeros(cells, jnp.int32).at[cell].add(1, mode="drop")
-    return Contingency(counts.reshape(num_reference, num_prediction))
+    return Contingency.from_table(counts.reshape(num_reference, num_prediction))
 
 
-# Below: from the host, where labels may be any 64-bit integers. Label maps are piecewise
-# constant, so voxels are first gathered into runs of equal pairs; only runs are relabelled
-# and only they travel to the device.
-
-_FEW_CELLS = 2**22  # up to here a table with gaps is quicker than renumbering
-_MOST_CELLS = 2**28  # a table of 1 GiB
-_LONGEST = 2**30  # runs are cut here, so that any of them fits in int32
-
-
-def count_segments(case: Case) -> Contingency:
-    """Contingency of a case in host memory, segments in ascending order of their label.
-
-    Exact at any size; int64 counts.
-
-    Raises:
-        InputError: if the table would not fit in memory.
-    """
-    r, p, length = _runs(case)
-    if case.wanted is not None and not case.foreground:
-        r, p = (np.where(np.isin(x, case.wanted), x, 0) for x in (r, p))
-    rows, columns = (int(x.max(initial=0)) + 1 for x in (r, p))
-    if rows * columns > _FEW_CELLS:
-        rows, r = _relabel(r)
-        columns, p = _relabel(p)
-    counts = _tabulate(r, p, length, rows, columns)
-    there = [np.append(True, counts[1:].any(1)), np.append(True, counts[:, 1:].any(0))]
-    return Contingency(counts if all(map(np.all, there)) else counts[np.ix_(*there)])
-
-
-def count_matrix(case: Case) -> ConfusionMatrix:
-    """Confusion matrix of a case in host memory; int64 counts.
-
-    Row and column 0 stand for every label that is not wanted (the background among them),
-    unless the background is itself wanted; then only pairs of wanted labels are counted.
-    """
-    r, p, length = _runs(case)
-    if case.foreground:
-        r, p = ((x != 0).astype(np.uint8) for x in (r, p))
-    labels = case.labels if 0 in case.labels else (0, *case.labels)
-    order = np.argsort(labels)
-    known = np.asarray(labels)[order]
-    place = [np.minimum(np.searchsorted(known, x), len(known) - 1) for x in (r, p)]
-    listed = [known[i] == x for i, x in zip(place, (r, p), strict=True)]
-    r, p = (np.where(l, order[i], 0) for l, i in zip(listed, place, strict=True))
-    if 0 in case.labels:
-        length = length * (listed[0] & listed[1])
-    return ConfusionMatrix(_tabulate(r, p, length, len(labels), len(labels)))
-
-
-def _runs(case: Case) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Label pair and length of every run of equal pairs, voxels in memory order.
-
-    Where runs are hardly longer than a voxel (noise), all voxels, of length 1.
-    """
-    r, p = case.reference.reshape(-1), case.prediction.reshape(-1)
-    kept = None if case.valid is None else case.valid.reshape(-1)
-    if case.ignore is not None:
-        kept = r != case.ignore if kept is None else kept & (r != case.ignore)
-    change = (r[1:] != r[:-1]) | (p[1:] != p[:-1])
-    if kept is not None:
-        change |= kept[1:] != kept[:-1]
-    as_numbers = lambda x: x.view(np.uint8) if x.dtype == np.bool_ else x
-    if np.count_nonzero(change) > r.size // 4:
-        return as_numbers(r), as_numbers(p), 1 if kept is None else kept
-    change[_LONGEST - 1 :: _LONGEST] = True
-    start = np.concatenate([np.zeros(min(r.size, 1), np.intp), np.flatnonzero(change) + 1])
-    length = np.diff(start, append=r.size)
-    if kept is not None:
-        length = length * kept[start]
-    return as_numbers(r)[start], as_numbers(p)[start], length
-
-
-def _relabel(x: np.ndarray) -> tuple[int, np.ndarray]:
-    """Replace labels by their rank among those that occur, 0 staying 0."""
-    most = int(x.max(initial=0))
-    if most < 2**20:
-        there = np.zeros(most + 1, bool)
-        there[x] = True
-        there[0] = True
-        rank = np.cumsum(there) - 1
-        return int(rank[-1]) + 1, rank[x]
-    known, rank = np.unique(x, return_inverse=True)
-    shift = int(known[0] != 0)
-    return known.size + shift, rank.reshape(-1) + shift
-
-
-@partial(jax.jit, static_argnames="shape")
-def _add_runs(
-    row: Int[Array, " run"],
-    column: Int[Array, " run"],
-    length: Int[Array, " run"],
-    *,
-    shape: tuple[int, int],
-) -> Int[Array, "row column"]:
-    table = jnp.zeros(shape[0] * shape[1], jnp.int32)
-    return table.at[row * shape[1] + column].add(length, mode="drop").reshape(shape)
-
-
-def _tabulate(r: np.ndarray, p: np.ndarray, length: Any, rows: int, columns: int) -> np.ndarray:
-    if rows * columns > _MOST_CELLS:
-        raise InputError(
-            f"{rows} reference and {columns} predicted segments need a table of "
-            f"{rows * columns:.1e} cells; score the image in tiles, or merge tiny segments"
-        )
-    if counts_on_host():
-        cell = r.astype(np.intp) * columns + p.astype(np.intp)
-        # As float64 weights, in which sums of whole numbers below 2**53 are exact.
-        weights = None if np.ndim(length) == 0 else length
-        total = np.bincount(cell, weights, minlength=rows * columns)
-        return total.astype(np.int64, copy=False).reshape(rows, columns)
-    length = np.broadcast_to(length, r.shape)
-    shape = (packing.bucket(rows, smallest=8), packing.bucket(columns, smallest=8))
-    total = np.zeros((rows, columns), np.int64)
-    for part in _int32_parts(length):
-        runs = packing.bucket(r[part].size, smallest=2**10, steps=2)
-        padded = (_padded(x[part], runs) for x in (r, p, length))
-        counts = _add_runs(*padded, shape=shape)
-        total += np.asarray(counts)[:rows, :columns]
-    return total
-
-
-def _int32_parts(length: np.ndarray) -> list[slice]:
-    """Split runs so that no part counts 2**31 voxels."""
-    if length.size == 0:
-        return []
-    group = np.cumsum(length) // _LONGEST
-    border = np.flatnonzero(np.diff(group)) + 1
-    edges = [0, *border.tolist(), length.size]
-    return [slice(a, b) for a, b in pairwise(edges)]
-
-
-def _padded(x: np.ndarray, size: int) -> Any:
-    out = np.zeros(size, np.int32)  # runs of length 0 in cell 0
-    out[: x.size] = x
-    return out
+def _by_sorting(r: Any, p: Any, counted: Any, rows: int, columns: int) -> Contingency:
+    """As many pairs as voxels, most of them padding: never too few."""
+    last = jnp.int32(rows)  # voxels that do not count go to the end
+    r, p = jax.lax.sort((jnp.where(counted, r, last), jnp.where(counted, p, 0)), num_keys=2)
+    counts = (r < last).astype(jnp.int32)
+    new = jnp.concatenate([jnp.ones(1, bool), (r[1:] != r[:-1]) | (p[1:] != p[:-1])])
+    pair = jnp.cumsum(new) - 1
+    at_pair = lambda x: jnp.zeros_like(x).at[pair].max(x)
+    sizes = lambda x, n: jnp.zeros(n, jnp.int32).at[x].add(counts, mode="drop")
+    return Contingency(
+        jnp.zeros_like(r).at[pair].add(counts),
+        sizes(r, rows),
+        sizes(p, columns),
+        at_pair(jnp.where(r < last, r, 0)),
+        at_pair(p),
+    )

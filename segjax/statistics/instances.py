@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Integer
 
 from segjax._numerics import AnyArray
-from segjax.case import Case, check_same_grid, diagonal, distinct
+from segjax.case import Case, check_same_grid, diagonal
 from segjax.ops import surfaces
-from segjax.statistics.contingency import contingency, count_segments
+from segjax.statistics import matching
+from segjax.statistics.contingency import contingency
+from segjax.statistics.segments import find_segments
 from segjax.statistics.surface import (
     SurfaceDistances,
     boxes_of,
@@ -62,14 +64,14 @@ def instance_surfaces(
         valid: mask of the voxels that count; all by default.
     """
     check_same_grid(reference, prediction)
-    counts = contingency(
+    table = contingency(
         reference=reference,
         prediction=prediction,
         num_reference=number + 1,
         num_prediction=number + 1,
         valid=valid,
-    ).counts
-    match, matched = _majority(counts, jnp)
+    )
+    match = matching.partners(table, matching.by_majority(table))[1:]
 
     def measure(pair: Any) -> Any:
         return surface_distances(
@@ -81,18 +83,10 @@ def instance_surfaces(
         )
 
     found = jax.lax.map(measure, (jnp.arange(1, number + 1), match))
-    there = counts[1:].sum(-1) > 0
+    there = table.reference_sizes[1:] > 0
     return InstanceSurfaces(
-        found.reference, found.prediction, there, matched, diagonal(reference.shape, spacing)
+        found.reference, found.prediction, there, match > 0, diagonal(reference.shape, spacing)
     )
-
-
-def _majority(counts: Any, xp: Any) -> tuple[Any, Any]:
-    """For each reference object the predicted one with most of it, and if that is over half."""
-    objects = counts[1:, 1:]
-    if objects.shape[1] == 0:
-        return xp.zeros(len(objects), int), xp.zeros(len(objects), bool)
-    return objects.argmax(1) + 1, 2 * objects.max(1) > counts[1:].sum(1)
 
 
 def measure_instances(case: Case) -> InstanceSurfaces:
@@ -106,15 +100,18 @@ def measure_instances(case: Case) -> InstanceSurfaces:
     """
     check_axes(case)
     kept = kept_voxels(case)
-    ids = [_ids(x, case, kept) for x in (case.reference, case.prediction)]
-    match, matched = _majority(count_segments(case).counts, np)
-    boxes = [boxes_of(x, k) for x, k in zip((case.reference, case.prediction), ids, strict=True)]
+    found = find_segments(case)
+    table = found.contingency
+    labels = found.reference_labels[1:], found.prediction_labels[1:]
+    boxes = [boxes_of(x, k) for x, k in zip((case.reference, case.prediction), labels, strict=True)]
     nothing = surfaces.Pair(*np.zeros((2, *(0,) * case.reference.ndim), bool))
+    objects = np.flatnonzero(table.reference_sizes[1:])
+    match = matching.partners(table, matching.by_majority(table))[1:][objects]
     pairs = []
-    for i, (j, found) in enumerate(zip(match - 1, matched, strict=True)):
-        if found:
+    for i, j in zip(objects, match - 1, strict=True):
+        if j >= 0:
             box = joint_box(boxes[0][i], boxes[1][j])
-            r, p = case.reference[box] == ids[0][i], case.prediction[box] == ids[1][j]
+            r, p = case.reference[box] == labels[0][i], case.prediction[box] == labels[1][j]
             pairs.append(surfaces.Pair(r, p, None if kept is None else kept[box]))
         else:
             pairs.append(nothing)
@@ -126,15 +123,6 @@ def measure_instances(case: Case) -> InstanceSurfaces:
         reference=reference,
         prediction=prediction,
         there=np.ones(len(match), bool),
-        matched=matched,
+        matched=match > 0,
         diagonal=diagonal(case.reference.shape, case.spacing),
     )
-
-
-def _ids(labels: np.ndarray, case: Case, kept: np.ndarray | None) -> np.ndarray:
-    """Ascending labels of the objects of a map, as the rows of its contingency table."""
-    found = distinct(labels if kept is None else labels[kept])
-    found = found[found != 0]
-    if case.wanted is not None and not case.foreground:
-        found = found[np.isin(found, case.wanted)]
-    return found

@@ -1,0 +1,173 @@
+"""Contingency tables of cases in host memory, where labels may be any 64-bit integers.
+
+Label maps are piecewise constant, so voxels are first gathered into runs of equal pairs, in
+stretches that stay in the processor's cache; only runs are counted. Nothing is as large as the
+images but the images.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segjax.case import Case
+from segjax.statistics.contingency import ConfusionMatrix, Contingency
+
+
+_STRETCH = 2**17  # voxels looked at together
+_MOST_RUNS = 2**23  # that are kept before they are added up
+_MOST_CELLS_A_RUN = 4  # of a table that is quicker to fill than runs are to sort
+_FEW_CELLS = 2**20  # up to here a table is quicker than sorting, and one with gaps than ranks
+
+Runs = tuple[np.ndarray, np.ndarray, np.ndarray]  # both labels, and how many voxels
+
+
+@dataclass(frozen=True)
+class Segments:
+    """A contingency table, and the labels that its segments have in the images.
+
+    Attributes:
+        contingency: the table; int64 counts.
+        reference_labels: label of each segment of the reference, the background (0) first.
+        prediction_labels: label of each segment of the prediction.
+    """
+
+    contingency: Contingency
+    reference_labels: np.ndarray
+    prediction_labels: np.ndarray
+
+
+def count_segments(case: Case) -> Contingency:
+    """Contingency of a case in host memory; exact at any size, int64 counts."""
+    return find_segments(case).contingency
+
+
+def find_segments(case: Case) -> Segments:
+    """Contingency of a case in host memory, with the labels, in ascending order.
+
+    Beside the images it takes 24 bytes a pair of segments that meet, and some 200 MB where
+    many runs have to be added up.
+    """
+    r, p, length = _runs(case)
+    if case.wanted is not None and not case.foreground:
+        r, p = (np.where(np.isin(x, case.wanted), x, 0) for x in (r, p))
+    rows, columns = (int(x.max(initial=0)) + 1 for x in (r, p))
+    if rows * columns <= _FEW_CELLS:
+        labels = np.arange(rows), np.arange(columns)
+    else:
+        (r, r_labels), (p, p_labels) = _ranked(r), _ranked(p)
+        rows, columns, labels = r_labels.size, p_labels.size, (r_labels, p_labels)
+    r, p, counts = _added((r, p, length), rows, columns)
+    sizes = [
+        np.bincount(x, counts, n).astype(np.int64)
+        for x, n in zip((r, p), (rows, columns), strict=True)
+    ]
+    return Segments(Contingency(counts, *sizes, r, p), *labels)
+
+
+def count_matrix(case: Case) -> ConfusionMatrix:
+    """Confusion matrix of a case in host memory; int64 counts.
+
+    Row and column 0 stand for every label that is not wanted (the background among them),
+    unless the background is itself wanted; then only pairs of wanted labels are counted.
+    """
+    r, p, length = _runs(case)
+    if case.foreground:
+        r, p = ((x != 0).astype(np.uint8) for x in (r, p))
+    labels = case.labels if 0 in case.labels else (0, *case.labels)
+    order = np.argsort(labels)
+    known = np.asarray(labels)[order]
+    place = [np.minimum(np.searchsorted(known, x), len(known) - 1) for x in (r, p)]
+    listed = [known[i] == x for i, x in zip(place, (r, p), strict=True)]
+    r, p = (np.where(l, order[i], 0) for l, i in zip(listed, place, strict=True))
+    if 0 in case.labels:
+        length = length * (listed[0] & listed[1])
+    n = len(labels)
+    counts = np.bincount(r * n + p, length, n * n).astype(np.int64)
+    return ConfusionMatrix(counts.reshape(n, n))
+
+
+def _runs(case: Case) -> Runs:
+    """Label pair and length of the runs of equal pairs, voxels in memory order.
+
+    Runs end where a stretch does. Of many, those of the same pair are added up.
+    """
+    r, p = (_as_numbers(x.reshape(-1)) for x in (case.reference, case.prediction))
+    valid = None if case.valid is None else case.valid.reshape(-1)
+    found: list[Runs] = []
+    held = 0
+    for start in range(0, r.size, _STRETCH):
+        part = slice(start, start + _STRETCH)
+        kept = None if valid is None else valid[part]
+        if case.ignore is not None:
+            kept = r[part] != case.ignore if kept is None else kept & (r[part] != case.ignore)
+        found.append(_runs_of(r[part], p[part], kept))
+        held += found[-1][0].size
+        if held > _MOST_RUNS:
+            found = [_merged(_joined(found))]
+            held = found[0][0].size
+    return _joined(found) if found else _runs_of(r, p, None)
+
+
+def _as_numbers(x: np.ndarray) -> np.ndarray:
+    return x.view(np.uint8) if x.dtype == np.bool_ else x
+
+
+def _joined(parts: list[Runs]) -> Runs:
+    if len(parts) == 1:
+        return parts[0]
+    r, p, length = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return r, p, length
+
+
+def _runs_of(r: np.ndarray, p: np.ndarray, kept: np.ndarray | None) -> Runs:
+    change = np.empty(r.size, bool)
+    change[:1] = True
+    np.not_equal(r[1:], r[:-1], out=change[1:])
+    change[1:] |= p[1:] != p[:-1]
+    if kept is not None:
+        change[1:] |= kept[1:] != kept[:-1]
+    start = np.flatnonzero(change)
+    length = np.diff(start, append=r.size)
+    if kept is not None:
+        length = length * kept[start]
+    return r[start], p[start], length
+
+
+def _merged(runs: Runs) -> Runs:
+    """One run for each pair of labels, whatever these are."""
+    (r, r_labels), (p, p_labels) = _ranked(runs[0]), _ranked(runs[1])
+    r, p, counts = _added((r, p, runs[2]), r_labels.size, p_labels.size)
+    return r_labels[r].astype(runs[0].dtype), p_labels[p].astype(runs[1].dtype), counts
+
+
+def _ranked(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks of labels among those that occur and 0, and these labels, ascending."""
+    most = int(x.max(initial=0))
+    if most < 2**20:
+        there = np.zeros(most + 1, bool)
+        there[x] = True
+        there[0] = True
+        return (np.cumsum(there) - 1)[x], np.flatnonzero(there)
+    labels, rank = np.unique(x, return_inverse=True)
+    if labels[0] == 0:
+        return rank.reshape(-1), labels
+    return rank.reshape(-1) + 1, np.concatenate([np.zeros(1, labels.dtype), labels])
+
+
+def _added(runs: Runs, rows: int, columns: int) -> Runs:
+    """The pairs that occur, ascending, and how many voxels each has."""
+    r, p, length = runs
+    cell = r.astype(np.intp) * columns
+    cell += p.astype(np.intp, copy=False)
+    # As float64 weights, in which sums of whole numbers below 2**53 are exact.
+    if rows * columns <= max(_FEW_CELLS, _MOST_CELLS_A_RUN * cell.size):
+        counts = np.bincount(cell, length, rows * columns)
+        pair = np.flatnonzero(counts != 0)
+        counts = counts[pair]
+    else:
+        pair, place = np.unique(cell, return_inverse=True)
+        counts = np.bincount(place.reshape(-1), length, pair.size)
+        pair, counts = pair[counts > 0], counts[counts > 0]
+    row = pair // columns
+    return row, pair - row * columns, counts.astype(np.int64)
