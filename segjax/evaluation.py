@@ -122,11 +122,11 @@ def evaluate(
         surface=surface,
     )
     case, known = measure(case, wanted)
-    as_mask = case.foreground or (labels is None and len(case.labels) < 2)
     scores = {}
     for m in wanted:
         score = np.asarray(m(known[m.statistic], voxel_volume=case.voxel_volume))
-        if m.per == "label" and as_mask:
+        as_mask = lambda: case.foreground or (labels is None and len(case.labels) < 2)
+        if m.per == "label" and as_mask():
             score = score[0]
         scores[m.name] = resolve_undefined(score, m, undefined)[()]
     return scores

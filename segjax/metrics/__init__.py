@@ -1,5 +1,7 @@
 """Metrics by family, and the catalogue of all of them."""
 
+from functools import lru_cache
+
 from segjax.metrics import _metric, agreement, boundary, instance, overlap
 from segjax.metrics._metric import Metric as Metric, length_unit as length_unit
 
@@ -14,6 +16,7 @@ _BY_NAME = _metric.index(METRICS)
 _BY_NAME |= _metric.composed(boundary.COMPOSED, _BY_NAME)
 
 
+@lru_cache(maxsize=1024)
 def get_metric(name: str) -> Metric:
     """Find a metric by name or alias, whatever the case and punctuation.
 

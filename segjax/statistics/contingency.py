@@ -1,6 +1,6 @@
 """How often each segment of the reference meets each segment of the prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -75,18 +75,26 @@ class Contingency:
     def overlapping(self) -> Bool[AnyArray, "*batch pair"]:
         """Pairs of two objects, neither of them the background, that share a voxel."""
         row, column = self.pairs
-        return (self.counts > 0) & (row > 0) & (column > 0)
+        return self._once("_overlapping", lambda: (self.counts > 0) & (row > 0) & (column > 0))
 
     @property
     def union(self) -> Num[AnyArray, "*batch pair"]:
         """Voxels in either segment of each pair."""
-        apart = self.of_reference(self.reference_sizes) - self.counts
-        return apart + self.of_prediction(self.prediction_sizes)
+        apart = lambda: self.of_reference(self.reference_sizes) - self.counts
+        return self._once("_union", lambda: apart() + self.of_prediction(self.prediction_sizes))
 
     @property
     def iou(self) -> Num[AnyArray, "*batch pair"]:
         """Intersection over union of each pair."""
-        return ratio(self.counts, self.union)
+        return self._once("_iou", lambda: ratio(self.counts, self.union))
+
+    def _once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What many metrics share, kept in host memory; a traced value dies with its trace."""
+        if namespace(self.counts) is jnp:
+            return compute()
+        if name not in self.__dict__:
+            self.__dict__[name] = compute()
+        return self.__dict__[name]
 
     @property
     def reference_objects(self) -> Int[AnyArray, "*batch"]:

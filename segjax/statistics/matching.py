@@ -5,6 +5,7 @@ decided in whole numbers: in floating point, pairs exactly at 0.6 or 0.7 fall on
 """
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -176,10 +177,15 @@ def reaching(t: Contingency, *, threshold: float | int, strict: bool = False) ->
     """
     if not 0 <= threshold <= 1:
         raise InputError(f"threshold must be in [0, 1], got {threshold}")
-    share = Fraction(threshold).limit_denominator(_FINEST)
+    share = _share(threshold)
     parts, whole = (t.counts, share.denominator), (t.union, share.numerator)
     reached = _less(*whole, *parts) if strict else ~_less(*parts, *whole)
     return t.overlapping & reached
+
+
+@lru_cache
+def _share(threshold: float | int) -> Fraction:
+    return Fraction(threshold).limit_denominator(_FINEST)
 
 
 def _less(a: Any, m: int, b: Any, n: int) -> Any:
@@ -191,7 +197,7 @@ def _less(a: Any, m: int, b: Any, n: int) -> Any:
 
 
 def _product(a: Any, m: int) -> tuple[Any, Any]:
-    """a m of up to 46 bits, as its upper 32 bits and the lower 16: JAX has no 64."""
+    """The product, of up to 46 bits, as its upper 32 bits and the lower 16 (JAX has no 64)."""
     a = a.astype(jnp.uint32)
     low = (a & 0xFFFF) * jnp.uint32(m)
     return (a >> 16) * jnp.uint32(m) + (low >> 16), low & 0xFFFF

@@ -81,7 +81,7 @@ def det(reference, prediction):
 
 
 def pq(reference, prediction, threshold=0.5, strict=True):
-    n, total, r, p = matches(reference, prediction, threshold, strict)
+    _, total, r, p = matches(reference, prediction, threshold, strict)
     return share(2 * total, r + p) if r + p else math.nan
 
 
@@ -173,7 +173,8 @@ def object_dice(reference, prediction):
     references, predictions = both(reference, prediction)
     if not references and not predictions:
         return math.nan
-    return (half_of_object_dice(references, predictions) + half_of_object_dice(predictions, references)) / 2  # fmt: skip
+    there = half_of_object_dice(references, predictions)
+    return (there + half_of_object_dice(predictions, references)) / 2
 
 
 def half_of_object_dice(ours, theirs):
