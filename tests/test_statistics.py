@@ -296,6 +296,8 @@ def test_statistics_of_two_halves_add_up_to_the_whole(rng, counting):
             build(make_case(reference=reference[s], prediction=prediction[s], labels=(1, 2, 3)))
             for s in (slice(None), slice(0, 3), slice(3, None))
         )
-        total = jax.tree.leaves(halves[0] + halves[1])
-        for got, expected in zip(total, jax.tree.leaves(whole), strict=True):
+        total = halves[0] + halves[1]
+        if build is count_segments:
+            total, whole = total.table, whole.table
+        for got, expected in zip(*map(jax.tree.leaves, (total, whole)), strict=True):
             np.testing.assert_array_equal(got, expected)

@@ -33,7 +33,7 @@ from segjax._errors import InputError
 from segjax.case import make_case
 from segjax.evaluation import evaluate as evaluate_arrays
 from segjax.metrics import agreement, overlap
-from segjax.statistics import Confusion, ConfusionMatrix, count_labels
+from segjax.statistics import Confusion, Contingency, count_labels
 
 
 Score: TypeAlias = Callable[..., Any]
@@ -140,7 +140,7 @@ def _auc(c: Confusion) -> Any:
 
 
 def _adjusted_rand(c: Confusion) -> Any:
-    table = ConfusionMatrix(np.array([[c.tn, c.fp], [c.fn, c.tp]]))
+    table = Contingency.from_table(np.array([[c.tn, c.fp], [c.fn, c.tp]]))
     return agreement.adjusted_rand_index(table)
 
 

@@ -93,7 +93,8 @@ class Contingency:
         if namespace(self.counts) is jnp:
             return compute()
         if name not in self.__dict__:
-            self.__dict__[name] = compute()
+            value = self.__dict__[name] = compute()
+            value.setflags(write=False)
         return self.__dict__[name]
 
     @property

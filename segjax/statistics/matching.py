@@ -208,7 +208,7 @@ def _best(t: Contingency, scores: tuple[Any, ...], over: Any, spread: Any) -> An
     chosen = t.overlapping
     for score in scores:
         score = namespace(score).where(chosen, score, 0)
-        chosen &= score == spread(over(score, "max"))
+        chosen = chosen & (score == spread(over(score, "max")))
     return _first(chosen, over, spread)
 
 

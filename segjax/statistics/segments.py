@@ -57,11 +57,9 @@ def find_segments(case: Case) -> Segments:
         (r, r_labels), (p, p_labels) = _ranked(r), _ranked(p)
         rows, columns, labels = r_labels.size, p_labels.size, (r_labels, p_labels)
     r, p, counts = _added((r, p, length), rows, columns)
-    sizes = [
-        np.bincount(x, counts, n).astype(np.int64)
-        for x, n in zip((r, p), (rows, columns), strict=True)
-    ]
-    return Segments(Contingency(counts, *sizes, r, p), *labels)
+    sizes = lambda x, n: np.bincount(x, counts, n).astype(np.int64)
+    pairs = Contingency(counts, sizes(r, rows), sizes(p, columns), r, p)
+    return Segments(pairs, *labels)
 
 
 def count_matrix(case: Case) -> ConfusionMatrix:
