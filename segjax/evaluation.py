@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ from segjax.statistics import (
     BoundaryBands,
     Confusion,
     ConfusionMatrix,
+    Contingency,
     Foreground,
     InstanceSurfaces,
     PointDistances,
@@ -44,6 +45,7 @@ from segjax.statistics import (
     count_masks,
     instance_surfaces,
     label_confusion,
+    side_by_side,
     soft_confusion,
     surface_distances,
 )
@@ -136,14 +138,21 @@ def _names(metrics: Iterable[str]) -> list[str]:
     return [metrics] if isinstance(metrics, str) else list(metrics)
 
 
-def measure(case: Case, metrics: Iterable[Metric]) -> tuple[Case, dict[type, Any]]:
+def measure(
+    case: Case, metrics: Iterable[Metric], known: Mapping[type, Any] | None = None
+) -> tuple[Case, dict[type, Any]]:
     """Build every statistic that the metrics need, once.
+
+    Args:
+        case: what to measure.
+        metrics: what it is measured for.
+        known: statistics by type that are there already.
 
     Returns:
         The case with the labels that its `Confusion` counts, and the statistics by type.
     """
     wanted = list(metrics)
-    known: dict[type, Any] = {}
+    known = dict(known or {})
     masks = case.reference.dtype == np.bool_  # whose only label is known without counting
     if any(m.statistic is Confusion or (m.per == "label" and not masks) for m in wanted):
         case, known[Confusion] = count_present(case)
@@ -215,10 +224,16 @@ def evaluate_batch(
         raise InputError(f"{len(names)} names for {len(parts)} cases")
     others = [m for m in wanted if m.statistic is not Confusion]
     scores: dict[str, list[Any]] = {m.name: [] for m in others}
+    objects: list[Contingency] = []
     few = max(1, min(_TOGETHER, _VOXELS // max(1, *(part.size for part in parts))))
     for start in range(0, len(parts), few) if others else ():
-        for m, values in _score_block(parts[start : start + few], others):
-            scores[m.name].extend(values)
+        block = parts[start : start + few]
+        known = _measure_block(block, others)
+        for m in others:
+            scores[m.name].extend(_score_block(m, known[m.statistic], block[0].voxel_volume))
+        if any(m.of_objects for m in others):
+            objects.append(side_by_side(known[Contingency]))
+    together = side_by_side(objects)
     return make_table(
         cases=names,
         labels=[Label(k, str(k)) for k in parts[0].labels],
@@ -227,6 +242,7 @@ def evaluate_batch(
         others={name: np.asarray(values, float) for name, values in scores.items()},
         voxel_volumes=np.array([part.voxel_volume for part in parts]),
         diagonals=np.array([diagonal(part.reference.shape, part.spacing) for part in parts]),
+        objects={m.name: together for m in others if m.of_objects},
     )
 
 
@@ -275,18 +291,19 @@ def _separate(
     return parts, stack_counts([STATISTICS[Confusion](part) for part in parts])
 
 
-def _score_block(block: list[Case], metrics: Sequence[Metric]) -> Iterator[tuple[Metric, Any]]:
-    """Scores of a few cases by each metric."""
-    volume = block[0].voxel_volume
-    stacked = {m.statistic for m in metrics} & STACKED.keys()
-    known = {kind: STACKED[kind](block) for kind in stacked}
-    alone = [m for m in metrics if m.statistic not in stacked]
+def _measure_block(block: list[Case], metrics: Sequence[Metric]) -> dict[type, Any]:
+    """Statistics of a few cases by type: one with a case axis, or a list with one per case."""
+    known = {kind: STACKED[kind](block) for kind in {m.statistic for m in metrics} & STACKED.keys()}
+    alone = [m for m in metrics if m.statistic not in known]
     each = [measure(case, alone)[1] for case in block] if alone else []
-    for m in metrics:
-        if m.statistic in known:
-            yield m, m(known[m.statistic], voxel_volume=volume)
-        else:
-            yield m, [m(one[m.statistic], voxel_volume=volume) for one in each]
+    return known | {m.statistic: [one[m.statistic] for one in each] for m in alone}
+
+
+def _score_block(metric: Metric, known: Any, volume: float) -> Any:
+    """Scores of a few cases."""
+    if isinstance(known, list):
+        return [metric(one, voxel_volume=volume) for one in known]
+    return metric(known, voxel_volume=volume)
 
 
 def _parts(stack: Case) -> Iterator[Case]:

@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from segjax._errors import InputError
 from segjax._numerics import defined_mean
 from segjax.metrics import Metric, get_metric
-from segjax.statistics import Confusion, pooled
+from segjax.statistics import Confusion, Contingency, pooled
 
 
 UNDEFINED = ("omit", "best", "worst", "fail")
@@ -56,6 +56,7 @@ class Table:
         columns: raw scores in float64; NaN where 0/0.
         counts: voxel counts of shape (case, label).
         diagonals: physical diagonal of the images, in the unit of their spacing.
+        objects: for metrics of objects, by name, the objects of all cases side by side.
     """
 
     cases: tuple[str, ...]
@@ -64,6 +65,7 @@ class Table:
     columns: Mapping[Column, np.ndarray]
     counts: Confusion
     diagonals: np.ndarray
+    objects: Mapping[str, Contingency] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -149,8 +151,10 @@ class Table:
         return defined_mean(scores, axis=0)
 
     def pooled(self, column: Column) -> float | None:
-        """Score of the voxels of all cases together; None where counts do not give it."""
+        """Score of the voxels, or the objects, of all cases together; None where there is none."""
         metric = get_metric(column.metric)
+        if metric.name in self.objects:
+            return float(metric(self.objects[metric.name]))
         if metric.statistic is not Confusion or metric.unit == "volume":
             return None
         counts = pooled(self.counts, axis=0)
@@ -204,6 +208,7 @@ def make_table(
     others: Mapping[str, np.ndarray],
     voxel_volumes: np.ndarray | None = None,
     diagonals: np.ndarray | None = None,
+    objects: Mapping[str, Contingency] | None = None,
 ) -> Table:
     """Assemble a table: overlap metrics are computed here, all cases and labels at once.
 
@@ -216,6 +221,8 @@ def make_table(
             (case, label) where there is one per label.
         voxel_volumes: product of the spacing, per case; default 1.
         diagonals: of the images, per case; not known by default.
+        objects: of all cases, side by side, by the name of the metric that judges them; without
+            them metrics of objects have no pooled score.
     """
     volume = np.ones(len(cases)) if voxel_volumes is None else voxel_volumes
     columns: dict[Column, np.ndarray] = {}
@@ -240,6 +247,7 @@ def make_table(
         columns=columns,
         counts=counts,
         diagonals=np.full(len(cases), np.nan) if diagonals is None else diagonals,
+        objects={} if objects is None else objects,
     )
 
 

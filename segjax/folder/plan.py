@@ -79,6 +79,11 @@ class Plan:
     notes: list[str]
 
     @property
+    def objects(self) -> bool:
+        """Whether objects are judged, so that those of all cases can be pooled."""
+        return any(m.of_objects for m in self.metrics)
+
+    @property
     def fingerprint(self) -> dict[str, Any]:
         o = self.options
         labels = self.labels

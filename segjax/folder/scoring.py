@@ -13,7 +13,7 @@ from segjax.evaluation import measure
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
 from segjax.folder.reading import Loaded, floats_noted, load, read_ahead, sha256
 from segjax.metrics import get_metric
-from segjax.statistics import Confusion
+from segjax.statistics import Confusion, Contingency, find_segments
 
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -86,7 +86,9 @@ def _score(loaded: Loaded, plan: Plan) -> Entry:
         )
         _check_listed(case, pair, plan)
         _check_few(case, pair, plan)
-        counted, known = measure(case, [_COUNTS, *plan.metrics])
+        found = find_segments(case) if plan.objects else None
+        at_hand = {} if found is None else {Contingency: found.contingency}
+        counted, known = measure(case, [_COUNTS, *plan.metrics], at_hand)
         others = [m for m in plan.metrics if m.statistic is not Confusion]
         scores = {m.name: m(known[m.statistic], voxel_volume=case.voxel_volume) for m in others}
     except InputError as error:
@@ -104,6 +106,7 @@ def _score(loaded: Loaded, plan: Plan) -> Entry:
         "labels": list(counted.labels),
         "counts": np.stack([c.tp, c.fp, c.fn, c.tn], -1).tolist(),
         "scores": {name: _written(score) for name, score in scores.items()},
+        "objects": None if found is None else found.listed._asdict(),
     }
 
 
@@ -176,7 +179,8 @@ def _recall(pair: io.Pair, earlier: Mapping[str, Entry]) -> Entry | None:
 
 
 def _check_same_run(journal: io.Journal | None, earlier: Mapping[str, Entry], plan: Plan) -> None:
-    if any(entry["run"] != plan.fingerprint for entry in earlier.values()):
+    same = lambda e: e["run"] == plan.fingerprint and (e.get("objects") or not plan.objects)
+    if not all(same(entry) for entry in earlier.values()):
         path = "" if journal is None else journal.path
         raise InputError(
             f"{path}: the earlier run had other options; drop --resume, or choose another --output"

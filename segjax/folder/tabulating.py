@@ -7,7 +7,7 @@ from segjax.case import diagonal
 from segjax.folder.plan import Plan
 from segjax.folder.scoring import Entry
 from segjax.metrics import Metric
-from segjax.statistics import Confusion
+from segjax.statistics import Confusion, Listing, join_listings, side_by_side
 from segjax.table import Label, Table, make_table
 
 
@@ -32,6 +32,11 @@ def tabulate(plan: Plan, entries: list[Entry]) -> Table:
     mask = isinstance(plan.labels, str) or (plan.labels is None and found == [1])
     names = plan.names or ({1: "foreground"} if mask else {})
     others = [m for m in plan.metrics if m.statistic is not Confusion]
+    objects = side_by_side(
+        [join_listings([Listing(**e["objects"])]).contingency for e in entries]
+        if plan.objects
+        else []
+    )
     return make_table(
         cases=[e["case"] for e in entries],
         labels=[Label(k, names.get(k, str(k))) for k in found],
@@ -40,6 +45,7 @@ def tabulate(plan: Plan, entries: list[Entry]) -> Table:
         others={m.name: _column(m, entries, found) for m in others},
         voxel_volumes=np.array([float(np.prod(e["spacing"])) for e in entries]),
         diagonals=np.array([diagonal(e["shape"], e["spacing"]) for e in entries]),
+        objects={m.name: objects for m in others if m.of_objects},
     )
 
 

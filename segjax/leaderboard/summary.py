@@ -36,7 +36,8 @@ def summarise(
         Per column, and per mean over labels where there are several: metric, label (None
         for the whole image, "mean" for the mean over labels), name, n (scores in the mean),
         n_undefined, n_missed, mean, sd, median, min, max, quantiles, interval, and pooled
-        (the score of all voxels of all cases together). What cannot be computed is None.
+        (the score of the voxels, or the objects, of all cases together). What cannot be
+        computed is None.
     """
     policy = {"undefined": undefined, "missing": missing}
     names = {k.value: k.name for k in table.labels}

@@ -37,9 +37,11 @@ from segjax.statistics.instances import (
     measure_instances as measure_instances,
 )
 from segjax.statistics.segments import (
+    Listing as Listing,
     count_matrix as count_matrix,
     count_segments as count_segments,
     find_segments as find_segments,
+    join_listings as join_listings,
 )
 from segjax.statistics.surface import (
     PointDistances as PointDistances,

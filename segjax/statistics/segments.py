@@ -5,7 +5,9 @@ stretches that stay in the processor's cache; only runs are counted. Nothing is 
 images but the images.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +36,64 @@ class Segments:
     contingency: Contingency
     reference_labels: np.ndarray
     prediction_labels: np.ndarray
+
+    @property
+    def listed(self) -> "Listing":
+        """The objects alone, in plain numbers: what there is to know of them, but their places."""
+        t, r, p = self.contingency, self.reference_labels, self.prediction_labels
+        meet = np.flatnonzero(t.overlapping)
+        row, column = t.pairs
+        return Listing(
+            _listed(r, t.reference_sizes),
+            _listed(p, t.prediction_sizes),
+            [r[row[meet]].tolist(), p[column[meet]].tolist(), t.counts[meet].tolist()],
+        )
+
+
+def _listed(labels: np.ndarray, sizes: np.ndarray) -> list[list[int]]:
+    there = np.flatnonzero(sizes[1:]) + 1
+    return [labels[there].tolist(), sizes[there].tolist()]
+
+
+class Listing(NamedTuple):
+    """Objects of an image, or of a part of one, in lists that JSON can hold.
+
+    Attributes:
+        reference: labels of the objects of the reference, and their sizes.
+        prediction: the same of the prediction.
+        pairs: labels of the objects that meet, in the reference and in the prediction, and how
+            many voxels they share.
+    """
+
+    reference: list[list[int]]
+    prediction: list[list[int]]
+    pairs: list[list[int]]
+
+
+def join_listings(parts: Sequence[Listing]) -> Segments:
+    """The objects of an image from those of its parts, such as planes.
+
+    Objects of one label are one object. The background is not listed, so that it has no size.
+    """
+    r_labels, r_sizes = _joined_sizes([part.reference for part in parts])
+    p_labels, p_sizes = _joined_sizes([part.prediction for part in parts])
+    r, p, shared = (_chained([part.pairs[i] for part in parts]) for i in range(3))
+    ranks = np.searchsorted(r_labels, r), np.searchsorted(p_labels, p), shared
+    r, p, counts = _added(ranks, r_sizes.size, p_sizes.size)
+    return Segments(Contingency(counts, r_sizes, p_sizes, r, p), r_labels, p_labels)
+
+
+def _joined_sizes(sides: list[list[list[int]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels, 0 first, and the sizes of each added up."""
+    labels = _chained([[0], *(side[0] for side in sides)])
+    sizes = _chained([[0], *(side[1] for side in sides)])
+    own, place = np.unique(labels, return_inverse=True)
+    return own, np.bincount(place, sizes, own.size).astype(np.int64)
+
+
+def _chained(lists: list[list[int]]) -> np.ndarray:
+    # All of one unsigned type: 64-bit integers of both kinds would together become floats.
+    return np.array([x for one in lists for x in one], np.uint64)
 
 
 def count_segments(case: Case) -> Contingency:

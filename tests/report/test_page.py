@@ -168,9 +168,9 @@ def test_undefined_and_missed_are_counted_and_not_shown_as_numbers(single):
     assert ">undefined</span>" in printed
 
 
-def test_mean_of_cases_and_pooled_voxels_are_both_labelled(single):
-    assert "Mean of cases" in single
-    assert "Pooled voxels" in single
+def test_mean_of_cases_and_pooled_score_are_both_labelled(single):
+    assert ">Mean of cases<" in single
+    assert ">Pooled<" in single
 
 
 def test_mean_over_labels_comes_before_each_label(several):

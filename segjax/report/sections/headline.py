@@ -31,7 +31,11 @@ _HEADS = (
     ("n", "cases behind the mean"),
     ("Undefined", "0/0: there was nothing to score"),
     ("Missed", "nothing was predicted although it was there, and the formula is 0/0"),
-    ("Pooled voxels", "the score of the voxels of all cases together: large cases count more"),
+    (
+        "Pooled",
+        "the score of the voxels (of metrics of objects: of the objects) of all cases together: "
+        "cases that have more of them count more",
+    ),
 )
 
 
@@ -159,9 +163,9 @@ def _legend() -> str:
     return (
         '<p class="muted small">Circle: mean of cases. Thick line: interval of that mean. '
         "Thin line: from the 5th to the 95th percentile of the cases. "
-        "Pooled voxels: one score of the voxels of all cases together; for a mean over labels, "
-        "the mean of the labels' pooled scores. Background is no label and enters no mean "
-        "unless it was asked for.</p>"
+        "Pooled: one score of the voxels of all cases together, or of their objects where objects "
+        "are judged; for a mean over labels, the mean of the labels' pooled scores. "
+        "Background is no label and enters no mean unless it was asked for.</p>"
     )
 
 
