@@ -391,7 +391,7 @@ def _print(report: Any) -> None:
     for note in summary["notes"]:
         click.echo(f"note: {_shown(note)}", err=True)
     for side in ("reference", "prediction"):
-        _print_unpaired(side, summary["unpaired"][side])
+        _print_unpaired(side, summary["unpaired"][side], summary["layout"])
     reused = f", {report.reused} from the earlier run" if report.reused else ""
     count = f"{summary['cases']} {'case' if one else 'cases'}"
     click.echo(f"{count} ({summary['layout']}){reused}")
@@ -402,12 +402,13 @@ def _print(report: Any) -> None:
         click.echo(f"{kind:8} {_shown(str(path))}")
 
 
-def _print_unpaired(side: str, names: Sequence[str]) -> None:
+def _print_unpaired(side: str, names: Sequence[str], layout: str) -> None:
     if not names:
         return
     other = "prediction" if side == "reference" else "reference"
     shown = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
-    click.echo(f"{len(names)} {side}s without a {other}, not scored: {_shown(shown)}", err=True)
+    fate = "counted as empty" if layout == "ctc" else "not scored"
+    click.echo(f"{len(names)} {side}s without a {other}, {fate}: {_shown(shown)}", err=True)
 
 
 def _with_unit(name: str, unit: str) -> str:

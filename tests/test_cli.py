@@ -839,7 +839,7 @@ def test_more_than_32_labels_are_objects(evaluate, pairs, tmp_path):
     assert "note: a has 40 labels, taken as objects" in result.err
     assert {r["label"] for r in rows(tmp_path)} == {"", "1"}
     assert scores(tmp_path, "dice") == [1.0]
-    assert scores(tmp_path, "jaccard_sparse", "") == [1.0]
+    assert scores(tmp_path, "seg", "") == [1.0]
 
 
 @pytest.mark.parametrize("side", ["r", "p"])
@@ -881,11 +881,15 @@ def test_cell_tracking_folders_are_recognised(segjax, tmp_path):
         tifffile.imwrite(result_folder / f"mask{frame:03}.tif", objects(3, first=9))
     result = segjax("evaluate", truth.parent, result_folder, *QUICK, "-o", tmp_path / "out")
     assert result.status == 0
-    assert "2 cases (ctc)" in result.out
+    assert "3 cases (ctc)" in result.out
     assert "taken as objects" in result.err
-    assert "1 references without a prediction, not scored: t003" in result.err
-    assert {r["case"] for r in rows(tmp_path)} == {"t000", "t002"}
-    assert scores(tmp_path, "jaccard_sparse", "") == [0.75, 0.75]  # three of four, each whole
+    assert "1 references without a prediction, counted as empty: t003" in result.err
+    assert {r["case"] for r in rows(tmp_path)} == {"t000", "t002", "t003"}
+    assert scores(tmp_path, "seg", "") == [0.75, 0.75, 0.0]  # three of four, each whole; none
+    pooled = {e["metric"]: e["pooled"] for e in summary(tmp_path)["scores"]}
+    assert pooled["seg"] == 6 / 12
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "count as if nothing had been found in them" in page
 
 
 # Gates

@@ -17,7 +17,7 @@ from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.folder.plan import OBJECT_METRICS as OBJECT_METRICS, Options as Options
 from segjax.folder.scoring import Entry, Progress, open_journal, score_all
-from segjax.folder.tabulating import tabulate
+from segjax.folder.tabulating import notes_on_annotation, tabulate
 from segjax.folder.writing import images_in, pictures_of, write
 from segjax.leaderboard.summary import summarise
 from segjax.metrics import get_metric
@@ -109,11 +109,13 @@ def run(
     journal = None if output is None else open_journal(Path(output), resume)
     with counting_compilations() as compilations:
         try:
-            plan, entries, reused = score_all(pairing, options, journal, progress)
+            scored = score_all(pairing, options, journal, progress)
         finally:
             if journal is not None:
                 journal.close()
-        table = tabulate(plan, entries)
+        plan, entries = scored.plan, scored.entries
+        plan.notes.extend(notes_on_annotation(pairing, scored))
+        table = tabulate(pairing, scored)
         summary = {
             "segjax": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -149,7 +151,7 @@ def run(
     if output is not None:
         pictures, surfaces = pictures_of(table, pairing, plan, beneath)
         files = write(Path(output), table, summary, pictures, surfaces)
-    return Report(table=table, summary=summary, files=files, reused=reused)
+    return Report(table=table, summary=summary, files=files, reused=scored.reused)
 
 
 def _unit(entries: list[Entry]) -> str:

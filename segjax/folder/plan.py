@@ -1,6 +1,6 @@
 """What to score, and how: the options of a run, and what the files add to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +16,10 @@ from segjax.metrics import Metric, get_metric, length_unit
 
 
 # For maps of objects, whose labels are only numbers.
-OBJECT_METRICS = (
-    "dice",
-    "iou",
-    "jaccard_sparse",
-    "adapted_rand_error(ignore_background=True)",
-    "vi_split",
-    "vi_merge",
-)
+OBJECT_METRICS = ("seg", "pq", "f1", "splits", "merges", "dice")
+# For those of the Cell Tracking Challenge, and what of them is judged by markers if there are any.
+TRACKING_METRICS = ("seg", "det", "pq", "f1", "dice")
+DETECTION_METRICS = ("det", "ctc_ns", "ctc_fn", "ctc_fp")
 MANY_LABELS = 32  # more labels than this in one image are objects, not classes
 
 
@@ -77,6 +73,17 @@ class Plan:
     ignore: int | None
     names: Mapping[int, str]
     notes: list[str]
+    markers: bool = False
+
+    @property
+    def by_markers(self) -> tuple[Metric, ...]:
+        """The metrics that are judged by markers, where there are such beside outlines."""
+        return tuple(m for m in self.metrics if self.markers and _of_detection(m))
+
+    @property
+    def by_outlines(self) -> tuple[Metric, ...]:
+        """The other metrics."""
+        return tuple(m for m in self.metrics if m not in self.by_markers)
 
     @property
     def objects(self) -> bool:
@@ -94,6 +101,7 @@ class Plan:
             "spacing": None if o.spacing is None else np.atleast_1d(o.spacing).tolist(),
             "ignore": self.ignore,
             "surface": o.surface,
+            "markers": bool(self.by_markers),
         }
 
     def as_options(self) -> dict[str, Any]:
@@ -132,12 +140,48 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
             f"{name} has {count} labels, taken as objects: overlap is that of the "
             "foreground; pass --labels to score labels one by one"
         )
-    metrics = options.metrics or (OBJECT_METRICS if objects else DEFAULT_METRICS)
+    metrics = options.metrics or (_of_objects(pairing) if objects else DEFAULT_METRICS)
     texts = (*metrics, *options.also)
     chosen = tuple(dict.fromkeys(get_metric(text) for text in texts))
     for text in texts:
         _check_unit(text, first, options, notes)
-    return Plan(options, chosen, labels, ignore, names, notes)
+    if pairing.layout == "ctc":
+        notes.extend(_on_tracking(pairing, chosen))
+    return Plan(options, chosen, labels, ignore, names, notes, bool(pairing.markers))
+
+
+def _of_objects(pairing: io.Pairing) -> tuple[str, ...]:
+    if pairing.layout != "ctc":
+        return OBJECT_METRICS
+    return TRACKING_METRICS if pairing.outlined else DETECTION_METRICS
+
+
+def _of_detection(metric: Metric) -> bool:
+    return metric.function.__name__ in DETECTION_METRICS
+
+
+def _on_tracking(pairing: io.Pairing, metrics: Sequence[Metric]) -> Iterator[str]:
+    """What is to be known of scores of the Cell Tracking Challenge."""
+    yield (
+        "the Cell Tracking Challenge averages over objects, not frames: "
+        "its SEG and DET are the pooled scores"
+    )
+    detection = ", ".join(m.name for m in metrics if _of_detection(m))
+    if not pairing.outlined:
+        yield (
+            "the truth is TRA alone, whose markers say where objects are and not how far they "
+            f"reach; only {', '.join(DETECTION_METRICS)} can be trusted"
+        )
+    elif detection and pairing.markers:
+        yield (
+            f"{detection}: against the markers of TRA, pooled over all its "
+            f"{len(pairing.markers)} frames"
+        )
+    elif detection:
+        yield (
+            f"{detection}: against SEG, for there is no TRA; objects that SEG does not annotate "
+            "count as false positives"
+        )
 
 
 def _check_unit(text: str, first: io.Volume, options: Options, notes: list[str]) -> None:

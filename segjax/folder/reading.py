@@ -5,10 +5,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from segjax import io
 from segjax._errors import InputError
@@ -27,16 +29,19 @@ class Loaded:
     pair: io.Pair
     reference: io.Volume
     prediction: io.Volume
-    hashes: tuple[str, str]
+    hashes: tuple[str, str | None]
 
 
 def load(pair: io.Pair, options: Options) -> Loaded:
-    """Read both files of a pair.
+    """Read both files of a pair; a prediction that is missing is empty.
 
     Raises:
         InputError: if one cannot be read, or they lie on different grids.
     """
     r = io.read_labels(pair.reference, max_voxels=options.max_voxels)
+    if pair.prediction is None:
+        empty = replace(r, array=np.zeros_like(r.array))
+        return Loaded(pair, r, empty, (sha256(pair.reference), None))
     p = io.read_labels(pair.prediction, max_voxels=options.max_voxels)
     if pair.slice is not None:
         p = _plane(pair, p)

@@ -1,8 +1,9 @@
 """Score pair after pair, keeping a journal from which a run can be resumed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from segjax.case import Case, check_spacing, distinct, make_case
 from segjax.evaluation import measure
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
 from segjax.folder.reading import Loaded, floats_noted, load, read_ahead, sha256
-from segjax.metrics import get_metric
+from segjax.metrics import Metric, get_metric
 from segjax.statistics import Confusion, Contingency, find_segments
 
 
@@ -22,16 +23,29 @@ Entry: TypeAlias = dict[str, Any]
 _COUNTS = get_metric("tp")  # every case is counted: sizes and misses are read off the counts
 
 
+class Scored(NamedTuple):
+    """What `score_all` returns.
+
+    Attributes:
+        plan: what was scored, and how.
+        entries: one per pair of the pairing.
+        markers: one per pair of its markers; none if no metric is judged by them.
+        reused: how many of the entries are from the journal.
+    """
+
+    plan: Plan
+    entries: list[Entry]
+    markers: list[Entry]
+    reused: int
+
+
 def score_all(
     pairing: io.Pairing,
     options: Options,
     journal: io.Journal | None,
     progress: Progress | None,
-) -> tuple[Plan, list[Entry], int]:
+) -> Scored:
     """Score what the journal does not hold.
-
-    Returns:
-        The plan, one entry per pair, and how many of them are from the journal.
 
     Raises:
         InputError: if a pair cannot be scored, or the run is interrupted; the journal then
@@ -40,6 +54,8 @@ def score_all(
     earlier = _earlier(journal)
     entries: list[Entry] = []
     reused = 0
+    cases = len(pairing.pairs)
+    pairs = [*pairing.pairs]
     try:
         with floats_noted() as floats:
             first = load(pairing.pairs[0], options)
@@ -47,31 +63,32 @@ def score_all(
             _check_same_run(journal, earlier, plan)
             at_hand = {first.pair: first}
             del first
+            if plan.by_markers:
+                pairs += [replace(pair, name=f"{pair.name} (TRA)") for pair in pairing.markers]
 
             def read(pair: io.Pair) -> Loaded | Entry:
                 again = at_hand.pop(pair, None)
                 return _recall(pair, earlier) or again or load(pair, options)
 
-            for i, loaded in enumerate(read_ahead(pairing.pairs, read)):
+            for i, loaded in enumerate(read_ahead(pairs, read)):
                 if isinstance(loaded, dict):
                     entries.append(loaded)
-                    reused += 1
+                    reused += i < cases
                 else:
-                    entries.append(_score(loaded, plan))
+                    metrics = plan.by_outlines if i < cases else plan.by_markers
+                    entries.append(_score(loaded, plan, metrics))
                     if journal is not None:
                         journal.append(entries[-1])
                 if progress is not None:
-                    progress(i + 1, len(pairing.pairs), pairing.pairs[i].name)
+                    progress(i + 1, len(pairs), pairs[i].name)
         plan.notes.extend(floats)
     except KeyboardInterrupt:
         kept = "run again with --resume to finish" if journal else "pass --output to keep them"
-        raise InputError(
-            f"stopped after {len(entries)} of {len(pairing.pairs)} cases; {kept}"
-        ) from None
-    return plan, entries, reused
+        raise InputError(f"stopped after {len(entries)} of {len(pairs)} cases; {kept}") from None
+    return Scored(plan, entries[:cases], entries[cases:], reused)
 
 
-def _score(loaded: Loaded, plan: Plan) -> Entry:
+def _score(loaded: Loaded, plan: Plan, metrics: Sequence[Metric]) -> Entry:
     pair, r, p = loaded.pair, loaded.reference, loaded.prediction
     given = plan.options.spacing_of(r)
     try:
@@ -88,17 +105,17 @@ def _score(loaded: Loaded, plan: Plan) -> Entry:
         _check_few(case, pair, plan)
         found = find_segments(case) if plan.objects else None
         at_hand = {} if found is None else {Contingency: found.contingency}
-        counted, known = measure(case, [_COUNTS, *plan.metrics], at_hand)
-        others = [m for m in plan.metrics if m.statistic is not Confusion]
+        counted, known = measure(case, [_COUNTS, *metrics], at_hand)
+        others = [m for m in metrics if m.statistic is not Confusion]
         scores = {m.name: m(known[m.statistic], voxel_volume=case.voxel_volume) for m in others}
     except InputError as error:
-        named = str(pair.reference) in str(error) or str(pair.prediction) in str(error)
+        named = any(str(path) in str(error) for path in (pair.reference, pair.prediction) if path)
         raise error if named else InputError(f"{pair.reference}: {error}") from None
     c = known[Confusion]
     return {
         "case": pair.name,
         "reference": {"path": str(pair.reference), "sha256": loaded.hashes[0]},
-        "prediction": {"path": str(pair.prediction), "sha256": loaded.hashes[1]},
+        "prediction": {"path": _text(pair.prediction), "sha256": loaded.hashes[1]},
         "shape": list(r.array.shape),
         "spacing": list(check_spacing(given, r.array.ndim)),
         "unit": r.unit,
@@ -108,6 +125,10 @@ def _score(loaded: Loaded, plan: Plan) -> Entry:
         "scores": {name: _written(score) for name, score in scores.items()},
         "objects": None if found is None else found.listed._asdict(),
     }
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _check_listed(case: Case, pair: io.Pair, plan: Plan) -> None:
@@ -172,9 +193,9 @@ def _recall(pair: io.Pair, earlier: Mapping[str, Entry]) -> Entry | None:
     if entry is None:
         return None
     for side, path in (("reference", pair.reference), ("prediction", pair.prediction)):
-        if entry[side]["sha256"] != sha256(path):
+        if entry[side]["sha256"] != (None if path is None else sha256(path)):
             return None
-        entry = entry | {side: entry[side] | {"path": str(path)}}
+        entry = entry | {side: entry[side] | {"path": _text(path)}}
     return entry
 
 

@@ -1,22 +1,30 @@
 """From the entries of single cases to one table."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 
+from segjax import io
 from segjax._errors import InputError
 from segjax.case import diagonal
-from segjax.folder.plan import Plan
-from segjax.folder.scoring import Entry
+from segjax.folder.scoring import Entry, Scored
 from segjax.metrics import Metric
-from segjax.statistics import Confusion, Listing, join_listings, side_by_side
+from segjax.statistics import Confusion, Contingency, Listing, join_listings, side_by_side
 from segjax.table import Label, Table, make_table
 
 
-def tabulate(plan: Plan, entries: list[Entry]) -> Table:
+Image: TypeAlias = int | str | None  # a frame's number, or the name of a case
+
+
+def tabulate(pairing: io.Pairing, scored: Scored) -> Table:
     """Assemble the entries of all cases, whichever labels each of them has.
 
     Raises:
         InputError: if references and predictions have no label in common.
     """
+    plan, entries = scored.plan, scored.entries
     if plan.labels is None:
         found = _found(entries)
         _check_some_label_agrees(entries, found)
@@ -31,21 +39,20 @@ def tabulate(plan: Plan, entries: list[Entry]) -> Table:
                 counts[i, found.index(label)] = row
     mask = isinstance(plan.labels, str) or (plan.labels is None and found == [1])
     names = plan.names or ({1: "foreground"} if mask else {})
-    others = [m for m in plan.metrics if m.statistic is not Confusion]
-    objects = side_by_side(
-        [join_listings([Listing(**e["objects"])]).contingency for e in entries]
-        if plan.objects
-        else []
-    )
+    outlined = [m for m in plan.by_outlines if m.statistic is not Confusion]
+    columns = {m.name: _column(m, entries, found) for m in outlined}
+    columns |= {m.name: _of_frames(m, pairing, scored.markers) for m in plan.by_markers}
+    objects = _pooled(plan.by_outlines, pairing.pairs, entries)
+    objects |= _pooled(plan.by_markers, pairing.markers, scored.markers)
     return make_table(
         cases=[e["case"] for e in entries],
         labels=[Label(k, names.get(k, str(k))) for k in found],
         metrics=plan.metrics,
         counts=Confusion(*np.moveaxis(counts, -1, 0)),
-        others={m.name: _column(m, entries, found) for m in others},
+        others=columns,
         voxel_volumes=np.array([float(np.prod(e["spacing"])) for e in entries]),
         diagonals=np.array([diagonal(e["shape"], e["spacing"]) for e in entries]),
-        objects={m.name: objects for m in others if m.of_objects},
+        objects=objects,
     )
 
 
@@ -65,6 +72,54 @@ def _column(metric: Metric, entries: list[Entry], found: list[int]) -> np.ndarra
             if label in found:
                 row[found.index(label)] = _read(score)
     return column
+
+
+def _of_frames(metric: Metric, pairing: io.Pairing, markers: Sequence[Entry]) -> np.ndarray:
+    """Scores of one metric against the markers of each case's frame."""
+    pairs = zip(pairing.markers, markers, strict=True)
+    scores = {pair.frame: _read(entry["scores"][metric.name]) for pair, entry in pairs}
+    return np.array([scores.get(pair.frame, np.nan) for pair in pairing.pairs])
+
+
+def _pooled(
+    metrics: Sequence[Metric], pairs: Sequence[io.Pair], entries: Sequence[Entry]
+) -> dict[str, Contingency]:
+    """The objects of all images side by side, by the name of each metric that judges them."""
+    names = [m.name for m in metrics if m.of_objects]
+    if not names:
+        return {}
+    images = _images(pairs, entries).values()
+    return dict.fromkeys(names, side_by_side([join_listings(x).contingency for x in images]))
+
+
+def _images(pairs: Sequence[io.Pair], entries: Sequence[Entry]) -> dict[Image, list[Listing]]:
+    """Objects of each image, in as many listings as it has parts."""
+    images: dict[Image, list[Listing]] = defaultdict(list)
+    for pair, entry in zip(pairs, entries, strict=True):
+        images[pair.name if pair.frame is None else pair.frame].append(Listing(**entry["objects"]))
+    return images
+
+
+def notes_on_annotation(pairing: io.Pairing, scored: Scored) -> list[str]:
+    """Say so if outlines are those of fewer objects than have markers."""
+    if not scored.markers:
+        return []
+    seen = {pair.frame for pair in pairing.pairs if pair.slice is None}
+    outlined = _images(pairing.pairs, scored.entries)
+    marked = _images(pairing.markers, scored.markers)
+    fewer = [
+        frame for frame in seen & marked.keys() if _count(outlined[frame]) < _count(marked[frame])
+    ]
+    if not fewer:
+        return []
+    return [
+        f"{len(fewer)} of {len(seen)} frames have fewer objects in SEG than in TRA: what SEG does "
+        "not annotate counts as a false positive in pq, f1 and dice, not in seg"
+    ]
+
+
+def _count(listings: list[Listing]) -> int:
+    return len({label for listing in listings for label in listing.reference[0]})
 
 
 def _read(score: float | str | None) -> float:

@@ -15,15 +15,17 @@ class Pair:
     Attributes:
         name: of the case; taken from a file name as it is, so escape it before printing.
         reference: the true segmentation.
-        prediction: the segmentation to judge.
+        prediction: the segmentation to judge; None if it is missing and counts as empty.
         slice: where only one plane of the reference is annotated, the index of that plane
             along the first axis of the prediction.
+        frame: number of the image in a sequence; pairs of one frame are parts of one image.
     """
 
     name: str
     reference: Path
-    prediction: Path
+    prediction: Path | None
     slice: int | None = None
+    frame: int | None = None
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,14 @@ class Pairing:
     Attributes:
         layout: "files", "flat", "nnunet" or "ctc".
         pairs: in natural order of their names.
-        only_reference: names of references without a prediction.
+        only_reference: names of references without a prediction, whether left out or in
+            `pairs` without one.
         only_prediction: names of predictions without a reference.
         label_names: what the labels are called, where a file says so.
         ignore: the label of voxels not to score.
+        markers: a second truth, of more frames, that says where objects are and not how far
+            they reach (TRA of the Cell Tracking Challenge).
+        outlined: whether the references of `pairs` say how far objects reach.
     """
 
     layout: str
@@ -45,6 +51,8 @@ class Pairing:
     only_prediction: tuple[str, ...] = ()
     label_names: Mapping[int, str] = field(default_factory=dict)
     ignore: int | None = None
+    markers: tuple[Pair, ...] = ()
+    outlined: bool = True
 
 
 def natural(name: str) -> tuple[list[str | int], str]:

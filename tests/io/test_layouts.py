@@ -222,10 +222,45 @@ def test_frames_are_paired_by_number_though_truth_starts_late_and_has_gaps(tmp_p
     assert (found.only_reference, found.only_prediction) == ((), ())
 
 
-def test_truth_without_a_mask_is_a_missing_prediction(tmp_path):
+def test_frame_without_a_mask_stays_a_case_without_a_prediction(tmp_path):
     found = pair(*tracking(tmp_path, ["man_seg003.tif", "man_seg004.tif"], ["mask004.tif"]))
-    assert [p.name for p in found.pairs] == ["t004"]
-    assert found.only_reference == ("t003",)
+    assert [(p.name, p.prediction is None) for p in found.pairs] == [
+        ("t003", True),
+        ("t004", False),
+    ]
+    assert found.only_reference == ("t000", "t003")  # of TRA, and of SEG
+
+
+def test_markers_of_all_frames_come_beside_the_outlines_of_some(tmp_path):
+    reference, prediction = tracking(
+        tmp_path, ["man_seg000.tif"], ["mask000.tif", "mask001.tif", "mask010.tif"]
+    )
+    touch(reference / "TRA", "man_track.txt", "man_track010.tif", "man_track001.tif")
+    found = pair(reference, prediction)
+    assert names(found) == [("t000", "man_seg000.tif", "mask000.tif")]
+    assert [(p.name, p.frame, p.reference.name) for p in found.markers] == [
+        ("t000", 0, "man_track000.tif"),
+        ("t001", 1, "man_track001.tif"),
+        ("t010", 10, "man_track010.tif"),
+    ]
+    assert found.outlined
+
+
+@pytest.mark.parametrize("inside", ["", "TRA"])
+def test_markers_alone_are_the_cases(tmp_path, inside):
+    truth = touch(tmp_path / "01_GT" / "TRA", "man_track000.tif", "man_track001.tif")
+    result = touch(tmp_path / "01_RES", "mask000.tif", "mask001.tif")
+    found = pair(truth if inside else truth.parent, result)
+    assert [p.name for p in found.pairs] == ["t000", "t001"]
+    assert not found.outlined
+    assert found.markers == ()
+
+
+def test_results_in_the_place_of_truth_are_told_apart(tmp_path):
+    reference, prediction = tracking(tmp_path, ["man_seg000.tif"], ["mask000.tif"])
+    words = r"01_RES: holds results \(mask000.tif\), and .*01_GT the truth; give the truth first"
+    with pytest.raises(InputError, match=words):
+        pair(prediction, reference)
 
 
 def test_single_planes_of_a_frame_name_their_slice(tmp_path):
@@ -256,6 +291,7 @@ def test_the_same_truth_names_on_both_sides_are_a_flat_layout(tmp_path):
         (["man_seg000.tif"], [], "no mask"),
         (["man_seg0.tif"], ["mask000.tif", "mask0000.tif"], "01_RES: .*same frame"),
         (["man_seg_1_2.tif", "man_seg001_002.tif"], ["mask001.tif"], "SEG: .*same frame"),
+        (["man_seg_1_2.tif", "man_seg001.tif"], ["mask001.tif"], "the whole frame of man_seg_1_2"),
     ],
 )
 def test_frames_that_cannot_be_paired_are_refused(tmp_path, truth, results, words):

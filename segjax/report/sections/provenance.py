@@ -51,7 +51,7 @@ def _marked(text: str) -> str:
 
 
 def unpaired(content: Content) -> str:
-    """Files that have no counterpart; they are in no number of the page."""
+    """Files that have no counterpart, and what became of them."""
     sides = content.summary.get("unpaired") or {}
     found = {side: list(sides.get(side) or ()) for side in ("reference", "prediction")}
     if not any(found.values()):
@@ -64,10 +64,12 @@ def unpaired(content: Content) -> str:
         for side, files in found.items()
         if files
     )
-    return (
-        '<section><h2>Not paired</h2><p class="note">These files are in no number on this page.'
-        f"</p>{lists}</section>"
+    fate = (
+        "These frames have no result, and count as if nothing had been found in them."
+        if content.summary.get("layout") == "ctc"
+        else "These files are in no number on this page."
     )
+    return f'<section><h2>Not paired</h2><p class="note">{fate}</p>{lists}</section>'
 
 
 def guideline(content: Content) -> str:
@@ -135,7 +137,9 @@ def _inputs(inputs: list[Mapping[str, Any]]) -> str:
 
 
 def _file(file: Mapping[str, Any]) -> str:
-    return f"{escape(file.get('path', ''))}<br><code>{escape(file.get('sha256', ''))}</code>"
+    return (
+        f"{escape(file.get('path') or 'none')}<br><code>{escape(file.get('sha256') or '')}</code>"
+    )
 
 
 def _grid(entry: Mapping[str, Any]) -> str:
