@@ -379,3 +379,36 @@ def test_two_markers_of_one_frame_are_refused(tmp_path):
     write(sequence.truth / "TRA" / "man_track0.tif", SQUARES)
     with pytest.raises(InputError, match=r"TRA: .* are the same frame"):
         score(sequence)
+
+
+def test_image_in_the_place_of_labels_is_noticed(tmp_path):
+    image = tifffile.imread(str(SAMPLE / "img2d.tif"))[:120, :120].astype(np.uint16)
+    image = image * 64 + np.arange(image.size, dtype=np.uint16).reshape(image.shape) % 61
+    truth = tifffile.imread(str(SAMPLE / "mask2d.tif"))[:120, :120]
+    (note,) = [
+        n
+        for n in score(Sequence(tmp_path, [image], {"000": truth})).summary["notes"]
+        if "scattered" in n
+    ]
+    labels = np.unique(image).size
+    assert f"mask000.tif: labels lie scattered, {labels} of them in 14400 voxels" in note
+
+
+def test_many_small_objects_are_no_image(tmp_path):
+    dots = np.zeros((100, 100), np.uint16)  # 2,500 objects of one voxel each, a quarter of all
+    dots[::2, ::2] = np.arange(1, 2501).reshape(50, 50)
+    halves = np.arange(5000, dtype=np.uint16).reshape(50, 100).repeat(2, axis=1)
+    for i, labels in enumerate((dots, halves + 1)):
+        report = score(Sequence(tmp_path / str(i), [labels], {"000": labels}))
+        assert not any("scattered" in n for n in report.summary["notes"])
+        assert pooled(report.summary)["seg"] == 1
+
+
+def test_memory_that_runs_out_while_scoring_names_the_file(tmp_path, monkeypatch):
+    def full(case):
+        raise MemoryError
+
+    monkeypatch.setattr("segjax.folder.scoring.find_segments", full)
+    words = r"man_seg000.tif: does not fit in memory .* \(192 B\); crop it"  # 6 x 8 x 2 x 2 bytes
+    with pytest.raises(InputError, match=words):
+        score(Sequence(tmp_path, [SQUARES], {"000": SQUARES}))

@@ -18,6 +18,7 @@ from segjax.folder.plan import Options
 
 
 _AHEAD = 4  # pairs read while others are scored
+_NOTED = ("labels stored as float", "labels lie scattered")  # what is read, with a warning
 
 T = TypeVar("T")
 
@@ -92,21 +93,23 @@ def read_ahead(pairs: Sequence[io.Pair], read: Callable[[io.Pair], T]) -> Iterat
 
 
 @contextmanager
-def floats_noted() -> Iterator[list[str]]:
-    """Gather what is said of labels stored as floats into one note; show other warnings after.
+def doubts_noted() -> Iterator[list[str]]:
+    """Gather what is said of odd label maps into one note a kind; show other warnings after.
 
     Around the threads that read and not in them: the settings of warnings are the process's.
     """
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as said:
-        warnings.filterwarnings("always", ".*: labels stored as float")
+        for kind in _NOTED:
+            warnings.filterwarnings("always", f".*: {kind}")
         yield notes
-    floats = sorted(str(w.message) for w in said if "labels stored as" in str(w.message))
-    if floats:
-        more = f" (and {len(floats) - 1} more files)" if len(floats) > 1 else ""
-        notes.append(floats[0] + more)
+    for kind in _NOTED:
+        texts = sorted(str(w.message) for w in said if kind in str(w.message))
+        if texts:
+            more = f" (and {len(texts) - 1} more files)" if len(texts) > 1 else ""
+            notes.append(texts[0] + more)
     for w in said:
-        if "labels stored as" not in str(w.message):
+        if not any(kind in str(w.message) for kind in _NOTED):
             warnings.showwarning(w.message, w.category, w.filename, w.lineno)
 
 

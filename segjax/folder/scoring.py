@@ -12,7 +12,7 @@ from segjax._errors import InputError
 from segjax.case import Case, check_spacing, distinct, make_case
 from segjax.evaluation import measure
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
-from segjax.folder.reading import Loaded, floats_noted, load, read_ahead, sha256
+from segjax.folder.reading import Loaded, doubts_noted, load, read_ahead, sha256
 from segjax.metrics import Metric, get_metric
 from segjax.statistics import Confusion, Contingency, find_segments
 
@@ -57,7 +57,7 @@ def score_all(
     cases = len(pairing.pairs)
     pairs = [*pairing.pairs]
     try:
-        with floats_noted() as floats:
+        with doubts_noted() as doubts:
             first = load(pairing.pairs[0], options)
             plan = make_plan(pairing, options, first.pair.name, first.reference)
             _check_same_run(journal, earlier, plan)
@@ -81,7 +81,7 @@ def score_all(
                         journal.append(entries[-1])
                 if progress is not None:
                     progress(i + 1, len(pairs), pairs[i].name)
-        plan.notes.extend(floats)
+        plan.notes.extend(doubts)
     except KeyboardInterrupt:
         kept = "run again with --resume to finish" if journal else "pass --output to keep them"
         raise InputError(f"stopped after {len(entries)} of {len(pairs)} cases; {kept}") from None
@@ -111,6 +111,12 @@ def _score(loaded: Loaded, plan: Plan, metrics: Sequence[Metric]) -> Entry:
     except InputError as error:
         named = any(str(path) in str(error) for path in (pair.reference, pair.prediction) if path)
         raise error if named else InputError(f"{pair.reference}: {error}") from None
+    except MemoryError:
+        both = io.byte_size(r.array.nbytes + p.array.nbytes)
+        raise InputError(
+            f"{pair.reference}: does not fit in memory with what scoring needs beside it and its "
+            f"prediction ({both}); crop it, or score fewer metrics"
+        ) from None
     c = known[Confusion]
     return {
         "case": pair.name,

@@ -19,6 +19,7 @@ from segjax.io.volume import (
     MAX_VOXELS as MAX_VOXELS,
     MILLIMETRES as MILLIMETRES,
     Volume as Volume,
+    byte_size as byte_size,
     grid_difference as grid_difference,
 )
 from segjax.io.write import Journal as Journal, write_atomic as write_atomic

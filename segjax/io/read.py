@@ -41,14 +41,17 @@ FORMATS = (
     Format("Zarr", (".ome.zarr", ".zarr"), zarr.read, "zarr", "zarr"),
 )
 
+_MANY = 1000  # labels: fewer may be classes
+_SEEN = 2**20  # voxels, in the middle, that are looked at for what is no label map
+
 SUFFIXES = tuple(suffix for format in FORMATS for suffix in format.suffixes)
 
 
 def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
     """Read a label map: integers or booleans, 0 for the background.
 
-    Whole numbers stored as floats are accepted, with a warning. Palette images give
-    their indices, OME-Zarr its full resolution.
+    Whole numbers stored as floats are accepted, with a warning; so are maps of very many
+    labels that lie scattered. Palette images give their indices, OME-Zarr its full resolution.
 
     Args:
         path: a file of one of `FORMATS`, or an OME-Zarr folder.
@@ -70,7 +73,9 @@ def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
         )
     if volume.array.ndim < 2:
         raise problem(path, f"has {volume.array.ndim} axes", "save a 2-D or 3-D label map")
-    return replace(volume, array=np.ascontiguousarray(as_labels(path, volume.array)))
+    labels = np.ascontiguousarray(as_labels(path, volume.array))
+    _warn_of_intensities(path, labels)
+    return replace(volume, array=labels)
 
 
 def read_image(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
@@ -158,6 +163,22 @@ def _whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:
     return array.astype(np.min_scalar_type(int(low) if low < 0 else int(high)))
 
 
+def _warn_of_intensities(path: Path, labels: np.ndarray) -> None:
+    """Warn of what looks like an image: labels lie together, grey values and depths do not."""
+    start = max(0, labels.size - _SEEN) // 2
+    seen = labels.reshape(-1)[start : start + _SEEN]
+    if seen.size <= _MANY or 2 * np.count_nonzero(seen[1:] != seen[:-1]) < seen.size:
+        return
+    count = int(np.count_nonzero(np.unique(seen)))
+    if count > _MANY:
+        warnings.warn(
+            f"{shown(path)}: labels lie scattered, {count} of them in {seen.size} voxels, as the "
+            "intensities of an image do; check that it is a label map",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _format(path: Path) -> Format | None:
     name = path.name.lower()
     for format in FORMATS:
@@ -180,7 +201,9 @@ def _read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
         what = f'"segjax[{format.extra}]"' if format.extra else format.package
         raise problem(path, f"needs {format.package}", f"pip install {what}") from error
     except MemoryError as error:
-        raise problem(path, "does not fit in memory", "crop it or split it") from error
+        raise problem(
+            path, f"does not fit in memory ({reason(error)})", "crop it or split it"
+        ) from error
     except OSError as error:
         raise problem(path, f"cannot be read ({reason(error)})", _AGAIN) from error
     except Exception as error:  # What a parser raises on damaged bytes is anyone's guess.

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,17 +54,54 @@ class Volume:
     channels: bool = False
 
 
-def check_size(path: Path, shape: Sequence[int], max_voxels: int) -> None:
-    """Refuse what a header promises before anything is allocated for it."""
+def check_size(path: Path, shape: Sequence[int], max_voxels: int, itemsize: int = 1) -> None:
+    """Refuse what a header promises before anything is allocated for it.
+
+    Args:
+        path: of the file.
+        shape: that its header gives.
+        max_voxels: how many are allowed.
+        itemsize: bytes of a voxel; where that is not known, the least there can be.
+    """
     if min(shape, default=1) < 1:
         raise problem(path, f"holds no voxels (shape {tuple(shape)})", "write it again")
     count = math.prod(int(n) for n in shape)
     if count > max_voxels:
         raise problem(
             path,
-            f"its header promises {count} voxels, more than the limit of {max_voxels}",
+            f"its header promises {count} voxels, more than the limit of {max_voxels}, which "
+            f"need {byte_size(count * itemsize)} of memory or more",
             "crop it, or allow more (--max-voxels) if the file is what you expect",
         )
+    memory = _memory()
+    if memory is not None and count * itemsize > memory:
+        raise problem(
+            path,
+            f"its {count} voxels need {byte_size(count * itemsize)} of memory or more, and this "
+            f"machine has {byte_size(memory)}",
+            "crop it or split it",
+        )
+
+
+def byte_size(count: int) -> str:
+    """A number of bytes in a unit that suits it.
+
+    Example:
+        >>> byte_size(999), byte_size(2**31), byte_size(10**13)
+        ('999 B', '2.1 GB', '10000.0 GB')
+    """
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} B"
+
+
+def _memory() -> int | None:
+    """Bytes of memory of the machine, None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def positive_spacing(lengths: Sequence[float | None]) -> tuple[float, ...] | None:

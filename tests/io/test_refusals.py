@@ -280,6 +280,36 @@ def test_zarr_that_promises_too_much_is_refused(tmp_path):
     refused(tmp_path / "b.zarr", "promises 10000000000 voxels")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "size"), [(".tif", "10.0 GB"), (".npy", "10.0 GB"), (".nii", "27000.0 GB")]
+)
+def test_memory_that_would_be_needed_is_told(tmp_path, suffix, size):
+    pytest.importorskip(PACKAGES.get(suffix, "numpy"))
+    bomb(tmp_path / f"a{suffix}")
+    refused(tmp_path / f"a{suffix}", f"need {size} of memory or more")
+
+
+def test_more_than_the_machine_has_is_refused_whatever_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("segjax.io.volume._memory", lambda: 200)
+    path = saved(tmp_path / "a.npy", LABELS)  # 105 voxels of two bytes
+    words = "its 105 voxels need 210 B of memory or more, and this machine has 200 B; crop it"
+    refused(path, words, max_voxels=10**15)
+    monkeypatch.setattr("segjax.io.volume._memory", lambda: 210)
+    assert read_labels(path).array.size == 105
+    monkeypatch.setattr("segjax.io.volume._memory", lambda: None)
+    assert read_labels(path).array.size == 105
+
+
+def test_memory_that_runs_out_is_told_with_what_was_wanted(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.npy", LABELS)
+
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 2.00 GiB for an array with shape (9,)")
+
+    monkeypatch.setattr("segjax.io.formats.npy._read_array", full)
+    refused(path, r"does not fit in memory \(Unable to allocate 2.00 GiB .*crop it or split it")
+
+
 def test_limit_can_be_lowered(tmp_path):
     path = saved(tmp_path / "a.npy", LABELS)
     assert read_labels(path, max_voxels=LABELS.size).array.size == LABELS.size

@@ -22,8 +22,9 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
     with gzip.open(path) if compressed else path.open("rb") as file:
         image = _open(file)
         header, shape = image.header, image.shape
-        check_size(path, shape, max_voxels)
-        size = math.prod(shape) * header.get_data_dtype().itemsize
+        itemsize = header.get_data_dtype().itemsize
+        check_size(path, shape, max_voxels, itemsize)
+        size = math.prod(shape) * itemsize
         if size > (_DEFLATE_RATIO if compressed else 1) * path.stat().st_size:
             raise problem(path, "is cut: voxels are missing", "copy or export it again")
         array = np.asanyarray(image.dataobj)

@@ -53,18 +53,18 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 def _read_array(path: Path, file: io.BufferedIOBase, stored: int, max_voxels: int) -> np.ndarray:
     shape, fortran, dtype = _header(path, file)
-    check_size(path, shape, max_voxels)
+    check_size(path, shape, max_voxels, dtype.itemsize)
     size = math.prod(shape) * dtype.itemsize
     if size > stored:
         raise problem(path, f"is cut: {size} bytes promised, {stored} stored", "write it again")
-    data = bytearray(size)
-    view, filled = memoryview(data), 0
+    data = np.empty(size, np.uint8)
+    view, filled = data.data, 0
     while filled < size:
         got = file.readinto(view[filled : filled + 2**24])
         if not got:
             raise problem(path, f"is cut after {filled} of {size} bytes", "write it again")
         filled += got
-    array = np.frombuffer(data, dtype)
+    array = data.view(dtype)
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 

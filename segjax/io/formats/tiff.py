@@ -25,7 +25,7 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
 
     with tifffile.TiffFile(path) as file:
         series = _only_series(path, file, labels)
-        check_size(path, series.shape, max_voxels)
+        check_size(path, series.shape, max_voxels, series.dtype.itemsize)
         check_size(path, series.keyframe.tile or (1,), max_voxels)
         _check_whole(path, file, series)
         page, axes = series.keyframe, series.axes

@@ -48,7 +48,7 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
 
 
 def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> np.ndarray:
-    check_size(path, array.shape, max_voxels)
+    check_size(path, array.shape, max_voxels, array.dtype.itemsize)
     check_size(path, array.shards or array.chunks, max_voxels)
     if array.dtype.kind not in "biuf":
         raise problem(path, f"holds {array.dtype} values", "save integer labels")

@@ -66,6 +66,8 @@ def _lead(content: Content, entries: list[Mapping[str, Any]]) -> str:
         return ""
     several = ", each the mean of its labels" if entry["label"] == ranks.MEAN else ""
     words = [f"mean of {plural(entry['n'], 'case')}{several}" if entry["n"] else "no score"]
+    if metric.of_objects and entry["pooled"] is not None:
+        words.append(f"{number(entry['pooled'], digits(metric))} of all objects together")
     if entry.get("interval"):
         words.append(f"{_level(entry)} interval {_ends(entry, digits(metric))}")
     unit = f" {escape(content.unit(metric))}" if metric.unit else ""
