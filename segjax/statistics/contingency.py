@@ -135,7 +135,7 @@ class Contingency:
             return _gather(self.prediction, values, size, how)
         return getattr(values.reshape(*values.shape[:-1], -1, size), how)(-2)
 
-    def of_sizes(self, least: float, most: float) -> "Contingency":
+    def of_sizes(self, least: float | int, most: float | int) -> "Contingency":
         """With the objects of these sizes alone; the others become background.
 
         A predicted object goes with the reference object that it shares most voxels with; one
