@@ -22,6 +22,7 @@ from segjax.statistics import (
     Scribbles,
     Surface,
     SurfaceDistances,
+    Topology,
 )
 from tests.images import corner_cases, label_maps, masks
 
@@ -138,6 +139,8 @@ def test_leading_axes_are_free(metric, rng):
     elif issubclass(metric.statistic, BoundaryBands):
         one = rng.integers(1, 9, (3, 4, 5))
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -3, 0), diagonal=100.0)
+    elif metric.statistic is Topology:
+        one, wrap = rng.integers(0, 9, (2, 3)), lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
     elif metric.statistic in (Contingency, ConfusionMatrix):
         one, wrap = rng.integers(0, 9, (4, 4)), lambda x: metric.statistic(x)
     else:
@@ -180,6 +183,7 @@ def test_a_printed_name_reads_back(metric):
         "tolerance": 2,
         "width": 3,
         "unmatched": "omit",
+        "dimension": 1,
     }
     for key in metric.option_names:
         value = "simple" if metric.name == "generalized_dice" else options[key]
