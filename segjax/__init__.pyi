@@ -115,3 +115,8 @@ average_hausdorff: MetricFunction
 boundary_iou: MetricFunction
 boundary_iou_euclidean: MetricFunction
 unmatched_objects: MetricFunction
+cldice: MetricFunction
+topological_precision: MetricFunction
+topological_sensitivity: MetricFunction
+betti_error: MetricFunction
+euler_error: MetricFunction

@@ -34,6 +34,7 @@ class Case:
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; None for all.
         surface: what a surface is made of, one of `SURFACES`.
+        turned: the axes are in the reverse of the order that was given.
     """
 
     reference: np.ndarray
@@ -45,6 +46,7 @@ class Case:
     ignore: int | None = None
     valid: np.ndarray | None = None
     surface: str = "voxel"
+    turned: bool = False
 
     @property
     def size(self) -> int:
@@ -117,7 +119,8 @@ def make_case(
     if r.dtype != p.dtype and np.bool_ in (r.dtype, p.dtype):
         r, p = (x.view(np.uint8) if x.dtype == np.bool_ else x for x in (r, p))
     turned = all(x.flags.f_contiguous and not x.flags.c_contiguous for x in (r, p))
-    if turned and valid is None:
+    turned &= valid is None
+    if turned:
         r, p, spacing = r.T, p.T, _reversed(spacing)  # voxels in memory order: no copies later
     return Case(
         reference=r,
@@ -129,6 +132,7 @@ def make_case(
         ignore=ignore,
         valid=valid,
         surface=surface,
+        turned=turned,
     )
 
 

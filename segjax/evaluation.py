@@ -36,16 +36,20 @@ from segjax.statistics import (
     InstanceSurfaces,
     PointDistances,
     Scribbles,
+    Skeletons,
     SurfaceBands,
     SurfaceDistances,
+    Topology,
     boundary_bands,
     confusion,
     contingency,
     count_masks,
     instance_surfaces,
     label_confusion,
+    skeletons,
     soft_confusion,
     surface_distances,
+    topology,
 )
 from segjax.table import Label, Table, check_undefined, make_table, resolve_undefined
 
@@ -60,7 +64,8 @@ DEFAULT_METRICS = (
     "volumetric_similarity",
 )
 _TOGETHER, _VOXELS = 64, 2**24  # cases that are measured at once, and voxels of them
-_OF_MASKS = (SurfaceDistances, BoundaryBands)  # statistics of one label at a time
+# Statistics of one label at a time.
+_OF_MASKS = (SurfaceDistances, BoundaryBands, Skeletons, Topology)
 
 
 def evaluate(
@@ -414,6 +419,8 @@ def _traced_statistic(
     one_label = issubclass(kind, _OF_MASKS) and kind is not InstanceSurfaces
     if issubclass(kind, BoundaryBands):
         of_masks = partial(boundary_bands, valid=valid, euclidean=kind is SurfaceBands)
+    elif kind in (Skeletons, Topology):
+        of_masks = partial(skeletons if kind is Skeletons else topology, valid=valid)
     else:
         elements = "solid" if kind is PointDistances else surface
         of_masks = partial(surface_distances, spacing=spacing, valid=valid, surface=elements)

@@ -22,6 +22,7 @@ from segjax.statistics import (
     Scribbles,
     Surface,
     SurfaceDistances,
+    Topology,
 )
 from tests.images import corner_cases, label_maps, masks
 
@@ -142,6 +143,8 @@ def test_leading_axes_are_free(metric, rng):
         one, wrap = rng.integers(0, 9, (4, 4)), Contingency.from_table
     elif metric.statistic is ConfusionMatrix:
         one, wrap = rng.integers(0, 9, (4, 4)), ConfusionMatrix
+    elif metric.statistic is Topology:
+        one, wrap = rng.integers(0, 9, (2, 3)), lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
     else:
         one = rng.integers(1, 9, (4, 3))
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
@@ -189,6 +192,7 @@ def test_a_printed_name_reads_back(metric):
         "step": 0.1,
         "min_size": 3,
         "max_size": 40,
+        "dimension": 1,
     }
     for key in metric.option_names:
         value = "simple" if metric.name == "generalized_dice" else options[key]

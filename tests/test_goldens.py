@@ -8,7 +8,7 @@ import pytest
 
 import segjax
 from segjax.case import make_case
-from segjax.statistics import count_matrix
+from segjax.statistics import count_matrix, measure_topology
 
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -162,6 +162,19 @@ def test_bands_score_as_trusted_peers_score_them(case):
     for expected in case["expected"]:
         if expected["metric"] in VOXEL_BANDS:
             check(scores[VOXEL_BANDS[expected["metric"]]], expected)
+
+
+@of_kind("binary")
+def test_topology_is_as_trusted_peers_see_it(case):
+    t = measure_topology(make_case(**images(case)))
+    found = {"betti_gt": t.reference[0], "betti_pred": t.prediction[0]}
+    found["cldice"] = segjax.cldice(**images(case))
+    checked = 0
+    for expected in case["expected"]:
+        if expected["metric"] in found and not expected.get("informative"):
+            check(found[expected["metric"]], expected)
+            checked += 1
+    assert checked >= 2
 
 
 @of_kind("binary")

@@ -51,6 +51,14 @@ from segjax.statistics.surface import (
     measure_surfaces as measure_surfaces,
     surface_distances as surface_distances,
 )
+from segjax.statistics.topology import (
+    Skeletons as Skeletons,
+    Topology as Topology,
+    measure_skeletons as measure_skeletons,
+    measure_topology as measure_topology,
+    skeletons as skeletons,
+    topology as topology,
+)
 
 
 # Builders from a case in host memory.
@@ -65,6 +73,8 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     InstanceSurfaces: measure_instances,
     BoundaryBands: measure_bands,
     SurfaceBands: measure_surface_bands,
+    Skeletons: measure_skeletons,
+    Topology: measure_topology,
 }
 
 # Those of them that measure many cases at once, giving a leading case axis; the cases have
