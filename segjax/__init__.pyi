@@ -92,3 +92,14 @@ average_hausdorff: MetricFunction
 boundary_iou: MetricFunction
 boundary_iou_euclidean: MetricFunction
 unmatched_objects: MetricFunction
+brier: MetricFunction
+nll: MetricFunction
+hinge: MetricFunction
+ece: MetricFunction
+mce: MetricFunction
+ace: MetricFunction
+average_calibration_error: MetricFunction
+auroc: MetricFunction
+auprc: MetricFunction
+best_dice: MetricFunction
+best_iou: MetricFunction

@@ -15,6 +15,7 @@ from segjax.metrics import METRICS, Metric, _metric, get_metric
 from segjax.statistics import (
     STATISTICS,
     BoundaryBands,
+    Calibration,
     Confusion,
     ConfusionMatrix,
     Contingency,
@@ -140,6 +141,12 @@ def test_leading_axes_are_free(metric, rng):
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -3, 0), diagonal=100.0)
     elif metric.statistic in (Contingency, ConfusionMatrix):
         one, wrap = rng.integers(0, 9, (4, 4)), lambda x: metric.statistic(x)
+    elif metric.statistic is Calibration:
+        one = rng.integers(1, 4, (3, 5)).cumsum(-1)
+        errors = lambda x: [x[..., i, 3] / 9 for i in range(3)]
+        wrap = lambda x: Calibration(
+            x[..., 0, :], x[..., 1, :], 0.0 * x[..., 0, :], *errors(x), levels=x[..., 2, :] / 20
+        )
     else:
         one = rng.integers(1, 9, (4, 3))
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
@@ -179,6 +186,8 @@ def test_a_printed_name_reads_back(metric):
         "tau": 3,
         "tolerance": 2,
         "width": 3,
+        "bins": 10,
+        "closed": "right",
         "unmatched": "omit",
     }
     for key in metric.option_names:
@@ -248,8 +257,7 @@ def test_names_of_other_tools_are_known():
 
 
 def test_every_label_of_miseval_is_known_to_the_catalogue_or_to_compat():
-    elsewhere = {"Hinge", "HingeLoss", "CE", "CrossEntropy"}  # losses of probabilities
-    elsewhere |= {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
+    elsewhere = {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
     for label in miseval.metric_dict:
         if label not in elsewhere:
             get_metric(label)

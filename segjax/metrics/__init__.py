@@ -1,6 +1,6 @@
 """Metrics by family, and the catalogue of all of them."""
 
-from segjax.metrics import _metric, agreement, boundary, instance, overlap
+from segjax.metrics import _metric, agreement, boundary, calibration, instance, overlap
 from segjax.metrics._metric import Metric as Metric, length_unit as length_unit
 
 
@@ -9,6 +9,7 @@ METRICS: tuple[Metric, ...] = (
     *boundary.METRICS,
     *agreement.METRICS,
     *instance.METRICS,
+    *calibration.METRICS,
 )
 _BY_NAME = _metric.index(METRICS)
 _BY_NAME |= _metric.composed(boundary.COMPOSED, _BY_NAME)

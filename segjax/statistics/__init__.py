@@ -11,6 +11,11 @@ from segjax.statistics.bands import (
     measure_bands as measure_bands,
     measure_surface_bands as measure_surface_bands,
 )
+from segjax.statistics.calibration import (
+    Calibration as Calibration,
+    calibration as calibration,
+    measure_calibration as measure_calibration,
+)
 from segjax.statistics.confusion import (
     Confusion as Confusion,
     Foreground as Foreground,
@@ -61,6 +66,7 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     InstanceSurfaces: measure_instances,
     BoundaryBands: measure_bands,
     SurfaceBands: measure_surface_bands,
+    Calibration: measure_calibration,
 }
 
 # Those of them that measure many cases at once, giving a leading case axis; the cases have

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Integer
 
 from segjax._numerics import AnyArray
-from segjax.case import Case, check_same_grid, diagonal, distinct
+from segjax.case import Case, check_same_grid, diagonal, distinct, kept_voxels
 from segjax.ops import surfaces
 from segjax.statistics.contingency import contingency, count_segments
 from segjax.statistics.surface import (
@@ -17,7 +17,6 @@ from segjax.statistics.surface import (
     boxes_of,
     check_axes,
     joint_box,
-    kept_voxels,
     stack_sides,
     surface_distances,
 )
