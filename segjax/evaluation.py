@@ -426,7 +426,9 @@ def _traced_statistic(
         return calibration(reference=mark(r), probability=p if soft else mark(p), valid=valid)
     if soft:
         if kind is not Confusion or wanted is not None:
-            raise InputError("probabilities have overlap and calibration metrics of one foreground only")
+            raise InputError(
+                "probabilities have metrics of overlap or calibration, of one foreground"
+            )
         return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
     one_label = issubclass(kind, _OF_MASKS) and kind is not InstanceSurfaces
     if issubclass(kind, BoundaryBands):

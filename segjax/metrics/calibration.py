@@ -38,9 +38,9 @@ def brier(c: Calibration) -> Scores:
 def nll(c: Calibration) -> Scores:
     """Negative log-likelihood, binary cross-entropy: mean of -log(p of what is there), in nats.
 
-    p is taken as no less than the machine epsilon of its type, as by scikit-learn (which
-    bounds it by 1 - epsilon too): 1.2e-7 for float32 and for masks. (miseval's CE leaves out
-    what is not foreground.) Undefined without voxels.
+    That p is taken as no less than 2^-52, so that a certain error costs 36: what scikit-learn
+    does with probabilities in float64 (in float32, it stops at 2^-23). (miseval's CE leaves
+    out what is not foreground.) Undefined without voxels.
 
     References:
         Good, I. J. (1952). Rational decisions. J. R. Stat. Soc. B 14(1), 107-114.
@@ -67,16 +67,18 @@ def hinge(c: Calibration) -> Scores:
 def ece(c: Calibration, *, bins: float | int = 15, closed: str = "left") -> Scores:
     """Expected calibration error: |frequency - confidence| of bins of p, weighted by voxels.
 
-    Bins of equal width from 0 to 1; frequency is the share of foreground in a bin, confidence
-    the mean of p. Bins are of the probability of the foreground, as in torchmetrics, MONAI and
+    Bins of equal width from 0 to 1 (edges are rounded to the type of p, so that its 0.7 is on
+    the edge 7 / 10); frequency is the share of foreground in a bin, confidence the mean of p.
+    Bins are of the probability of the foreground, as in torchmetrics, MONAI and
     Metrics Reloaded, not of the probability of the likelier class. Undefined without voxels.
 
     Args:
         c: the voxels.
         bins: how many.
-        closed: which end belongs to a bin, "left" for [l, r) or "right" for (l, r]; 0 and 1
-            always belong to the first and the last. (Metrics Reloaded has "right" and drops
-            p = 0.)
+        closed: which end belongs to a bin, "left" for [l, r) as in torchmetrics, "right" for
+            (l, r] as in scikit-learn, MONAI (whose manual says otherwise) and Metrics Reloaded
+            (which drops p = 0). 0 and 1 always belong to the first and the last. "left" is
+            exact in columns of fixed width, where "right" takes a column with its edge.
 
     Raises:
         InputError: if `bins` is not a whole number from 1 up, or there is no such side.
@@ -267,15 +269,16 @@ def roc_curve(c: Calibration) -> tuple[Curve, Curve, Curve]:
         False positive rate, true positive rate and threshold, from infinity down: what
         scikit-learn's returns with `drop_intermediate=False`. Rates are NaN where undefined.
     """
-    at = c.at_thresholds()
-    rates = (overlap.fpr(at), overlap.sensitivity(at))
+    at, thresholds = c.at_thresholds(), _thresholds(c)
     xp = namespace(at.tp)
-    fpr, tpr = (xp.concatenate([0 * x[..., -1:], xp.flip(x, -1)], -1) for x in rates)
-    t = c.thresholds
-    return fpr, tpr, namespace(t).concatenate([0 * t[..., -1:] + np.inf, t[..., ::-1]], -1)
+    from_above = lambda x, first: xp.concatenate([first + 0 * x[..., :1], x[..., ::-1]], -1)
+    fpr, tpr = overlap.fpr(at), overlap.sensitivity(at)
+    return from_above(fpr, 0), from_above(tpr, 0), from_above(thresholds, xp.inf)
 
 
-def precision_recall_curve(c: Calibration) -> tuple[Curve, Curve, Curve]:
+def precision_recall_curve(
+    c: Calibration,
+) -> tuple[Curve, Curve, Float[AnyArray, "*batch threshold"]]:
     """Precision and recall of every mask p >= threshold.
 
     Returns:
@@ -283,9 +286,9 @@ def precision_recall_curve(c: Calibration) -> tuple[Curve, Curve, Curve]:
         have no threshold, as scikit-learn's do. NaN where undefined.
     """
     at = c.at_thresholds()
-    xp, end = namespace(at.tp), at.tp[..., :1] * 0.0
+    xp, end = namespace(at.tp), 0.0 * at.tp[..., :1]
     precision = xp.concatenate([overlap.precision(at), end + 1], -1)
-    return precision, xp.concatenate([overlap.sensitivity(at), end], -1), c.thresholds
+    return precision, xp.concatenate([overlap.sensitivity(at), end], -1), _thresholds(c)
 
 
 def threshold_sweep(c: Calibration) -> tuple[Curve, Curve, Curve]:
@@ -295,7 +298,7 @@ def threshold_sweep(c: Calibration) -> tuple[Curve, Curve, Curve]:
         Threshold, ascending, Dice and IoU.
     """
     at = c.at_thresholds()
-    return c.thresholds, overlap.dice(at), overlap.iou(at)
+    return _thresholds(c), overlap.dice(at), overlap.iou(at)
 
 
 def best_threshold(c: Calibration, *, metric: str = "dice") -> Scores:
@@ -317,9 +320,14 @@ def best_threshold(c: Calibration, *, metric: str = "dice") -> Scores:
     xp = namespace(at.tp)
     loss = abs(wanted(at) - wanted.best)
     backwards = xp.where(xp.isnan(loss), xp.inf, loss)[..., ::-1]
-    t = xp.broadcast_to(xp.asarray(c.thresholds)[..., ::-1], loss.shape)
+    t = _thresholds(c)[..., ::-1]
     chosen = xp.take_along_axis(t, backwards.argmin(-1)[..., None], -1)[..., 0]
     return xp.where(xp.isnan(loss).all(-1), xp.nan, chosen)
+
+
+def _thresholds(c: Calibration) -> Any:
+    xp = namespace(c.positives)
+    return xp.broadcast_to(xp.asarray(c.thresholds), c.positives.shape)
 
 
 # Bins.

@@ -18,6 +18,8 @@ from segjax.statistics.confusion import Confusion
 
 # As many as the edges of 10, 12, 14, 15, 16, 18, 20, 25, 30, 32, 50 or 100 bins are among.
 FINE_BINS = 50_400
+# Of what is there, for its logarithm: machine epsilon of float64.
+LEAST_PROBABILITY = 2.0**-52
 
 
 @jax.tree_util.register_dataclass
@@ -55,8 +57,8 @@ class Calibration:
     levels: Float[AnyArray, "*batch column"] | None = None
 
     @property
-    def thresholds(self) -> Float[AnyArray, "*batch column"]:
-        """The least probability that each column counts."""
+    def thresholds(self) -> Float[AnyArray, "... column"]:
+        """The least probability that each column counts; the same for all if of fixed width."""
         return _edges(self.positives.shape[-1] - 1) if self.levels is None else self.levels
 
     @property
@@ -133,22 +135,20 @@ def calibration(
     kept = jnp.ones(reference.size, bool) if valid is None else valid.reshape(-1)
     y = reference.reshape(-1)
     # What does not count may hold anything, which must not spread to the sums.
-    p = jnp.where(kept, probability.reshape(-1), 0)
-    smallest = _smallest(p.dtype)
-    p = p.astype(jnp.float32)
+    p = jnp.where(kept, probability.reshape(-1), 0).astype(jnp.float32)
     column = _columns(p, bins)
     counts = jnp.zeros(2 * (bins + 1), jnp.int32)
     counts = counts.at[2 * column + y].add(kept.astype(jnp.int32), mode="promise_in_bounds")
     above = jnp.where(kept, p - _at(bins, column), 0)
     total = lambda x: jnp.where(kept, x, 0).sum()
-    error = jnp.where(y, 1 - p, p)
+    right, error = jnp.where(y, p, 1 - p), jnp.where(y, 1 - p, p)
     return Calibration(
         positives=counts[1::2],
         negatives=counts[::2],
         excess=jnp.zeros(bins + 1).at[column].add(above, mode="promise_in_bounds"),
         absolute_error=total(error),
         squared_error=total(error**2),
-        log_loss=total(_surprise(error, smallest)),
+        log_loss=total(_surprise(right, error)),
     )
 
 
@@ -165,14 +165,11 @@ def _at(bins: int, column: Any) -> Any:
     return jnp.asarray(_edges(bins)).at[column].get(mode="promise_in_bounds")
 
 
-def _smallest(kind: Any) -> float:
-    """Machine epsilon, below which no probability is taken for its logarithm."""
-    return float(jnp.finfo(kind if jnp.issubdtype(kind, jnp.floating) else jnp.float32).eps)
-
-
-def _surprise(error: Any, smallest: float) -> Any:
-    xp = namespace(error)
-    return -xp.log1p(-xp.minimum(error, 1 - smallest))
+def _surprise(right: Any, error: Any) -> Any:
+    """-log(right), from whichever of `right` and `error` = 1 - `right` has more digits."""
+    xp, nearly = namespace(right), error < 0.5
+    log = xp.log(xp.maximum(right, LEAST_PROBABILITY))
+    return -xp.where(nearly, xp.log1p(-xp.where(nearly, error, 0)), log)
 
 
 # Below: from the host, where sorting is quick.
@@ -193,15 +190,15 @@ def measure_calibration(case: Case) -> Calibration:
     if p.dtype == np.bool_:
         p = p.astype(np.float32)
     levels, positives, negatives = _count_distinct(p.reshape(-1), y.reshape(-1))
-    smallest, found = _smallest(p.dtype), levels.astype(float)
-    over = lambda loss: float(positives @ loss(1 - found) + negatives @ loss(found))
+    found = levels.astype(float)
+    over = lambda loss: positives @ loss(found, 1 - found) + negatives @ loss(1 - found, found)
     return Calibration(
         positives=positives,
         negatives=negatives,
         excess=np.zeros(levels.size),
-        absolute_error=np.float64(over(lambda error: error)),
-        squared_error=np.float64(over(np.square)),
-        log_loss=np.float64(over(lambda error: _surprise(error, smallest))),
+        absolute_error=over(lambda _, error: error),
+        squared_error=over(lambda _, error: error**2),
+        log_loss=over(_surprise),
         levels=levels.astype(p.dtype),
     )
 
@@ -213,7 +210,8 @@ def _count_distinct(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarra
     so that a voxel and its probability are one integer, and sorting integers is all there is.
     """
     if not p.size:
-        return np.zeros(1, p.dtype), *np.zeros((2, 1), np.int64)
+        none = np.zeros(1, np.int64)
+        return np.zeros(1), none, none
     real, word = (np.float32, np.uint32) if p.dtype.itemsize <= 4 else (np.float64, np.uint64)
     keys = np.abs(p, dtype=real).view(word)  # -0.0 is 0
     keys <<= 1
@@ -227,7 +225,9 @@ def _count_distinct(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _merged(one: Calibration, other: Calibration) -> Calibration:
-    levels, place = np.unique(np.concatenate([one.levels, other.levels]), return_inverse=True)
+    levels, place = np.unique(
+        np.concatenate([one.thresholds, other.thresholds]), return_inverse=True
+    )
     join = lambda x, y: np.bincount(place, np.concatenate([x, y]), levels.size)
     return Calibration(
         positives=join(one.positives, other.positives).astype(np.int64),
