@@ -224,7 +224,7 @@ def _whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
         odd = values[~np.isfinite(values) | (values != np.rint(values))].flat[0]
         raise InputError(
             f"{name} holds {odd}, which is no label; threshold probabilities first (x > 0.5); "
-            "metrics of probabilities (brier, ece, auroc ...) take them alone, apart from others"
+            "segjax.evaluate takes them for metrics of probabilities alone (brier, ece, auroc ...)"
         )
     if values.size and (values.min() < 0 or values.max() >= 2**53):
         raise InputError(f"{name} has labels outside 0 ... 2**53; store them as integers")

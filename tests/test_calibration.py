@@ -426,7 +426,9 @@ def test_minus_zero_is_zero():
 
 def test_metrics_of_masks_and_of_probabilities_are_asked_for_apart(rng):
     reference, p = pair(rng, (6, 5))
-    with pytest.raises(InputError, match=r"threshold probabilities first.*take them alone"):
+    with pytest.raises(
+        InputError, match=r"threshold probabilities first.*metrics of probabilities alone"
+    ):
         scores(reference, p, ["dice", "brier"])
     with pytest.raises(InputError, match="threshold probabilities first"):
         scores(reference, p, ["dice"])

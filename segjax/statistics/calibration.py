@@ -167,9 +167,9 @@ def _at(bins: int, column: Any) -> Any:
 
 def _surprise(right: Any, error: Any) -> Any:
     """-log(right), from whichever of `right` and `error` = 1 - `right` has more digits."""
-    xp, nearly = namespace(right), error < 0.5
-    log = xp.log(xp.maximum(right, LEAST_PROBABILITY))
-    return -xp.where(nearly, xp.log1p(-xp.where(nearly, error, 0)), log)
+    nearly = error < 0.5
+    log = jnp.log(jnp.maximum(right, LEAST_PROBABILITY))
+    return -jnp.where(nearly, jnp.log1p(-jnp.where(nearly, error, 0)), log)
 
 
 # Below: from the host, where sorting is quick.
@@ -190,15 +190,17 @@ def measure_calibration(case: Case) -> Calibration:
     if p.dtype == np.bool_:
         p = p.astype(np.float32)
     levels, positives, negatives = _count_distinct(p.reshape(-1), y.reshape(-1))
-    found = levels.astype(float)
-    over = lambda loss: positives @ loss(found, 1 - found) + negatives @ loss(1 - found, found)
+    there = levels.astype(float)
+    elsewhere = 1 - there
+    # Of a loss that is a function of the probability of what is there.
+    over = lambda loss: (positives * loss(there) + negatives * loss(elsewhere)).sum()
     return Calibration(
         positives=positives,
         negatives=negatives,
         excess=np.zeros(levels.size),
-        absolute_error=over(lambda _, error: error),
-        squared_error=over(lambda _, error: error**2),
-        log_loss=over(_surprise),
+        absolute_error=over(lambda right: 1 - right),
+        squared_error=over(lambda right: (1 - right) ** 2),
+        log_loss=over(lambda right: -np.log(np.maximum(right, LEAST_PROBABILITY))),
         levels=levels.astype(p.dtype),
     )
 
