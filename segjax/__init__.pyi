@@ -120,3 +120,14 @@ topological_precision: MetricFunction
 topological_sensitivity: MetricFunction
 betti_error: MetricFunction
 euler_error: MetricFunction
+brier: MetricFunction
+nll: MetricFunction
+hinge: MetricFunction
+ece: MetricFunction
+mce: MetricFunction
+ace: MetricFunction
+average_calibration_error: MetricFunction
+auroc: MetricFunction
+auprc: MetricFunction
+best_dice: MetricFunction
+best_iou: MetricFunction

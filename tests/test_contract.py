@@ -15,6 +15,7 @@ from segjax.metrics import METRICS, Metric, _metric, get_metric
 from segjax.statistics import (
     STATISTICS,
     BoundaryBands,
+    Calibration,
     Confusion,
     ConfusionMatrix,
     Contingency,
@@ -145,6 +146,12 @@ def test_leading_axes_are_free(metric, rng):
         one, wrap = rng.integers(0, 9, (4, 4)), ConfusionMatrix
     elif metric.statistic is Topology:
         one, wrap = rng.integers(0, 9, (2, 3)), lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
+    elif metric.statistic is Calibration:
+        one = rng.integers(1, 4, (3, 5)).cumsum(-1)
+        errors = lambda x: [x[..., i, 3] / 9 for i in range(3)]
+        wrap = lambda x: Calibration(
+            x[..., 0, :], x[..., 1, :], 0.0 * x[..., 0, :], *errors(x), levels=x[..., 2, :] / 20
+        )
     else:
         one = rng.integers(1, 9, (4, 3))
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
@@ -184,6 +191,8 @@ def test_a_printed_name_reads_back(metric):
         "tau": 3,
         "tolerance": 2,
         "width": 3,
+        "bins": 10,
+        "closed": "right",
         "unmatched": "omit",
         "threshold": 0.7,
         "strict": True,
@@ -261,8 +270,7 @@ def test_names_of_other_tools_are_known():
 
 
 def test_every_label_of_miseval_is_known_to_the_catalogue_or_to_compat():
-    elsewhere = {"Hinge", "HingeLoss", "CE", "CrossEntropy"}  # losses of probabilities
-    elsewhere |= {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
+    elsewhere = {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
     for label in miseval.metric_dict:
         if label not in elsewhere:
             get_metric(label)

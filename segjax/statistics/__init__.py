@@ -11,6 +11,11 @@ from segjax.statistics.bands import (
     measure_bands as measure_bands,
     measure_surface_bands as measure_surface_bands,
 )
+from segjax.statistics.calibration import (
+    Calibration as Calibration,
+    calibration as calibration,
+    measure_calibration as measure_calibration,
+)
 from segjax.statistics.confusion import (
     Confusion as Confusion,
     Foreground as Foreground,
@@ -75,6 +80,7 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     SurfaceBands: measure_surface_bands,
     Skeletons: measure_skeletons,
     Topology: measure_topology,
+    Calibration: measure_calibration,
 }
 
 # Those of them that measure many cases at once, giving a leading case axis; the cases have
