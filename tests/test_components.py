@@ -237,10 +237,9 @@ def test_an_object_in_three_pieces():
 # Transformations.
 
 
-@pytest.mark.parametrize("connectivity", [1, 2])
-def test_jit_vmap_and_loop_agree(connectivity, rng):
+def test_jit_vmap_and_loop_agree(rng):
     batch = np.stack([np.zeros((8, 13), int), np.ones((8, 13), int), *rng.choice(3, (4, 8, 13))])
-    one = lambda labels: components(labels, connectivity=connectivity)
+    one = lambda labels: components(labels, connectivity=1)
     looped = [one(labels) for labels in batch]
     images, counts = jax.jit(jax.vmap(one))(batch)
     np.testing.assert_array_equal(images, np.stack([image for image, _ in looped]))
