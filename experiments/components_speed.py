@@ -83,8 +83,9 @@ def _cells(rng: np.random.Generator, side: int) -> np.ndarray:
     from scipy.spatial import KDTree
 
     number = max(2, side**2 // 2000)
-    place = np.stack(np.mgrid[:side, :side], axis=-1).reshape(-1, 2)
-    near, which = KDTree(rng.uniform(0, side, (number, 2))).query(place, 2)
+    place = np.indices((side, side)).reshape(2, -1).T
+    found: Any = KDTree(rng.uniform(0, side, (number, 2))).query(place, 2)
+    near, which = found
     radius = rng.uniform(15, 30, number)[which[:, 0]]
     there = (near[:, 0] < radius) & ((near[:, 1] - near[:, 0] > 1) | (which[:, 0] % 2 == 0))
     return np.where(there, which[:, 0] + 1, 0).reshape(side, side).astype(np.uint16)
@@ -174,8 +175,7 @@ def _image(config: Config) -> Rows:
 
 def _traced(config: Config) -> Rows:
     rows: Rows = []
-    images = _images(config)
-    side = config.sides[0]
+    images, side = _images(config), config.sides[0]
     images = {name: x for name, x in images.items() if f"{config.sides[-1]}^2" not in name}
     images = {f"spiral {side}^2, mask": _spiral(side), **images}
     for name, labels in images.items():
