@@ -33,6 +33,8 @@ class MetricFunction(Protocol):
         labels: Sequence[int] | str | None = None,
         ignore: int | None = None,
         valid: Any = None,
+        surface: str = "voxel",
+        relabel: bool = False,
         **options: Any,
     ) -> Any: ...
 

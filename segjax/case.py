@@ -35,6 +35,7 @@ class Case:
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; None for all.
         surface: what a surface is made of, one of `SURFACES`.
+        relabel: objects in several pieces are as many objects; see `objects`.
         turned: the axes are in the reverse of the order that was given.
     """
 
@@ -47,6 +48,7 @@ class Case:
     ignore: int | None = None
     valid: np.ndarray | None = None
     surface: str = "voxel"
+    relabel: bool = False
     turned: bool = False
 
     @property
@@ -56,6 +58,31 @@ class Case:
     @property
     def voxel_volume(self) -> float:
         return math.prod(self.spacing)
+
+    @cached_property
+    def objects(self) -> "Case":
+        """The case whose labels are its objects: itself, unless they are to be told apart."""
+        if not self.relabel:
+            return self
+        from segjax.ops.components import components  # what needs no objects needs no JAX
+
+        valid, sides = self.valid, [self.reference, self.prediction]
+        if self.ignore is not None:
+            kept = self.reference != self.ignore
+            valid = kept if valid is None else kept & valid
+        if self.wanted is not None and not self.foreground:
+            sides = [np.where(np.isin(x, self.wanted), x, 0) for x in sides]
+        (r, r_count), (p, p_count) = map(components, sides)
+        return replace(
+            self,
+            reference=r,
+            prediction=p,
+            most=max(r_count, p_count),
+            wanted=None,
+            ignore=None,
+            valid=valid,
+            relabel=False,
+        )
 
     @cached_property
     def labels(self) -> tuple[int, ...]:
@@ -81,6 +108,7 @@ def make_case(
     ignore: int | None = None,
     valid: Any = None,
     surface: str = "voxel",
+    relabel: bool = False,
     probabilities: bool = False,
 ) -> Case:
     """Check a pair of label maps and build a case.
@@ -97,6 +125,9 @@ def make_case(
             each counting alike (MONAI, medpy, Metrics Reloaded); "surfel" the patches between
             voxels, weighing by length or area (DeepMind's surface-distance); "mesh" moves
             these patches to where the surface is likely to lie, nearest to the truth.
+        relabel: to metrics of objects and partitions each connected piece of a label is one
+            object, neighbours touching at least by a corner. By default a label is one object,
+            however many pieces it has.
         probabilities: a prediction of floats holds probabilities of the labels wanted, taken
             as one foreground, against the rest.
 
@@ -142,6 +173,7 @@ def make_case(
         ignore=ignore,
         valid=valid,
         surface=surface,
+        relabel=relabel,
         turned=turned,
     )
     return one_foreground(case) if p.dtype.kind == "f" else case

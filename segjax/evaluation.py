@@ -81,6 +81,7 @@ def evaluate(
     ignore: int | None = None,
     valid: Any = None,
     surface: str = "voxel",
+    relabel: bool = False,
     undefined: str = "omit",
 ) -> dict[str, Any]:
     """Score one prediction against one reference.
@@ -98,6 +99,7 @@ def evaluate(
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; all by default.
         surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
+        relabel: take each connected piece of a label as an object of its own.
         undefined: what becomes of a score that is 0/0: "omit" leaves NaN, "best" and
             "worst" put the metric's best and worst value, "fail" raises.
 
@@ -121,6 +123,7 @@ def evaluate(
     check_undefined(undefined)
     wanted = [get_metric(name) for name in _names(metrics)]
     if _traced(reference, prediction):
+        _check_not_relabelled(relabel)
         return _trace(wanted, reference, prediction, spacing, labels, ignore, valid, surface)
     case = make_case(
         reference=reference,
@@ -130,6 +133,7 @@ def evaluate(
         ignore=ignore,
         valid=valid,
         surface=surface,
+        relabel=relabel,
         probabilities=_of_probabilities(wanted),
     )
     case, known = measure(case, wanted)
@@ -191,6 +195,7 @@ def evaluate_batch(
     labels: Labels = None,
     ignore: int | None = None,
     surface: str = "voxel",
+    relabel: bool = False,
     cases: Sequence[str] | None = None,
 ) -> Table:
     """Score many cases at once, in few compiled programs.
@@ -205,6 +210,7 @@ def evaluate_batch(
         labels: labels to score; None for those that occur in any case.
         ignore: label of the references whose voxels are not counted.
         surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
+        relabel: take each connected piece of a label as an object of its own.
         cases: names; numbers by default.
 
     Returns:
@@ -221,8 +227,14 @@ def evaluate_batch(
         array([1., 1., 1.])
     """
     wanted = [get_metric(name) for name in _names(metrics)]
-    options = {"spacing": spacing, "labels": labels, "ignore": ignore, "surface": surface}
-    options["probabilities"] = _of_probabilities(wanted)
+    options = {
+        "spacing": spacing,
+        "labels": labels,
+        "ignore": ignore,
+        "surface": surface,
+        "relabel": relabel,
+        "probabilities": _of_probabilities(wanted),
+    }
     if _differ_in_shape(references) or _differ_in_shape(predictions):
         parts, counts = _separate(references, predictions, **options)
     else:
@@ -334,10 +346,10 @@ def as_function(name: str) -> Callable[..., Any]:
     """A metric as a pure function of two label maps, for `jit`, `vmap`, `grad` and sharding.
 
     The function takes `reference` and `prediction` by keyword, then `spacing`, `labels`,
-    `ignore`, `valid` and `surface` as `evaluate` does, then the metric's own options. NumPy
-    arrays give float64 scores; JAX arrays are scored where they are. While tracing, maps of
-    several labels need `labels=`; floating-point JAX predictions are taken as probabilities of
-    the foreground, and the score is then differentiable where the metric is.
+    `ignore`, `valid`, `surface` and `relabel` as `evaluate` does, then the metric's own
+    options. NumPy arrays give float64 scores; JAX arrays are scored where they are. While
+    tracing, maps of several labels need `labels=`; floating-point JAX predictions are taken as
+    probabilities of the foreground, and the score is then differentiable.
     """
     metric = get_metric(name)
 
@@ -350,11 +362,13 @@ def as_function(name: str) -> Callable[..., Any]:
         ignore: int | None = None,
         valid: Any = None,
         surface: str = "voxel",
+        relabel: bool = False,
         **options: Any,
     ) -> Any:
         wanted = metric.at(**options) if options else metric
         soft = _soft(prediction) and wanted.statistic is not Calibration
         if _traced(reference, prediction) or soft:
+            _check_not_relabelled(relabel)
             scores = _trace(
                 [wanted], reference, prediction, spacing, labels, ignore, valid, surface
             )
@@ -368,12 +382,21 @@ def as_function(name: str) -> Callable[..., Any]:
                 ignore=ignore,
                 valid=valid,
                 surface=surface,
+                relabel=relabel,
             )
         return scores[wanted.name]
 
     function.__name__ = function.__qualname__ = metric.function.__name__
     function.__doc__ = inspect.getdoc(metric.function)
     return function
+
+
+def _check_not_relabelled(relabel: bool) -> None:
+    if relabel:
+        raise InputError(
+            "objects are not told apart while tracing; pass the maps of "
+            "segjax.ops.components.components, and labels=range(1, n)"
+        )
 
 
 def _traced(*arrays: Any) -> bool:

@@ -230,3 +230,50 @@ def test_segments_know_the_labels_of_the_files():
     found = find_segments(make_case(reference=reference, prediction=reference))
     there = found.contingency.reference_sizes > 0
     assert found.reference_labels[there].tolist() == [0, 5, 7, 2**63]
+
+
+# Objects in several pieces.
+
+
+@pytest.mark.parametrize("shape", [(9, 11), (4, 6, 7)])
+def test_relabelled_objects_score_as_their_pieces(shape, rng):
+    for _ in range(5):
+        reference, prediction = label_maps(rng, shape, labels=(0, 0, 0, 1, 2, 5))
+        for options in ({}, {"labels": (1, 5)}, {"ignore": 2}, {"labels": "foreground"}):
+            kept = lambda x, options=options: np.where(np.isin(x, options["labels"]), x, 0)
+            sides = reference, prediction
+            if isinstance(options.get("labels"), tuple):
+                sides = kept(reference), kept(prediction)
+            valid = reference != 2 if "ignore" in options else None
+            pieces = [split(x) for x in sides]
+            metrics = ("seg", "pq", "aji", "vi_split", "unmatched_objects")
+            expected = segjax.evaluate(
+                reference=pieces[0], prediction=pieces[1], valid=valid, metrics=metrics
+            )
+            got = segjax.evaluate(
+                reference=reference, prediction=prediction, relabel=True, metrics=metrics, **options
+            )
+            same(got, expected)
+
+
+def split(labels):
+    from skimage.measure import label
+
+    return label(labels, background=0)
+
+
+def test_relabelling_leaves_metrics_of_labels_alone_and_waits_for_no_trace(rng):
+    reference, prediction = label_maps(rng, (6, 5))
+    options = {"reference": reference, "prediction": prediction, "metrics": ["dice", "iou"]}
+    whole = segjax.evaluate(**options)
+    for name, score in segjax.evaluate(**options, relabel=True).items():
+        np.testing.assert_array_equal(score, whole[name])
+    score = jax.jit(lambda r, p: segjax.f1(reference=r, prediction=p, relabel=True))
+    with pytest.raises(InputError, match=r"segjax\.ops\.components"):
+        score(reference > 0, prediction > 0)
+    table = segjax.evaluate_batch(
+        references=reference[None] > 0, predictions=prediction[None] > 0,
+        metrics=["f1"], relabel=True,
+    )  # fmt: skip
+    alone = segjax.f1(reference=reference > 0, prediction=prediction > 0, relabel=True)
+    assert table.column("f1").tolist() == [float(alone)]

@@ -5,18 +5,14 @@ connected (8 neighbours in the plane, 26 in space), the background is connected 
 alone (4 and 6), and beyond the image is background.
 """
 
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Bool, Int
 
 from segjax._errors import InputError
 from segjax._numerics import AnyArray, namespace
-from segjax.ops import morphology, packing
+from segjax.ops import components, morphology, packing
 
 
 def betti_numbers(mask: Bool[AnyArray, "*space"]) -> Int[AnyArray, " betti"]:
@@ -87,37 +83,5 @@ def _alternating(words: Any, dims: int) -> Any:
 def _count_components(mask: Bool[AnyArray, "*space"], connectivity: int) -> Int[AnyArray, ""]:
     """Number of components; neighbours differ along at most `connectivity` axes."""
     if namespace(mask) is np:
-        from scipy import ndimage  # 0.2 s that few calls need
-
-        if not mask.size:
-            return np.int64(0)
-        neighbours = ndimage.generate_binary_structure(mask.ndim, connectivity)
-        found: Any = ndimage.label(mask, neighbours)
-        return np.int64(found[1])
-    return _count_roots(mask, connectivity)
-
-
-@partial(jax.jit, static_argnames="connectivity")
-def _count_roots(mask: Bool[Array, "*space"], connectivity: int) -> Int[Array, ""]:
-    """Every voxel points at the first one known of its component, until none learns more."""
-    nowhere = np.int32(mask.size)
-    own = jnp.arange(mask.size, dtype=jnp.int32)
-
-    def first_around(x: Any) -> Any:
-        best: Any = x
-        for axis in range(x.ndim):
-            edge = [(int(a == axis),) * 2 for a in range(x.ndim)]
-            padded = jnp.pad(best if connectivity > 1 else x, edge, constant_values=nowhere)
-            for i in (0, 2):
-                best = jnp.minimum(best, lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis))
-        return jnp.where(mask, best, nowhere)
-
-    def learn(state: Any) -> Any:
-        known, _ = state
-        found = first_around(known.reshape(mask.shape)).reshape(-1)
-        further = jnp.append(found, nowhere).at[found].get(mode="promise_in_bounds")
-        return further, jnp.any(further != known)
-
-    start = jnp.where(mask.reshape(-1), own, nowhere)
-    known, _ = lax.while_loop(lambda state: state[1], learn, (start, jnp.bool_(True)))
-    return jnp.sum((known == own) & mask.reshape(-1), dtype=jnp.int32)
+        return np.int64(components.find_components(mask, connectivity=connectivity).count)
+    return components.components(mask, connectivity=connectivity)[1]

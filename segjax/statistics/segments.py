@@ -47,6 +47,7 @@ def find_segments(case: Case) -> Segments:
     Beside the images it takes 24 bytes a pair of segments that meet, and some 200 MB where
     many runs have to be added up.
     """
+    case = case.objects
     r, p, length = _runs(case)
     if case.wanted is not None and not case.foreground:
         r, p = (np.where(np.isin(x, case.wanted), x, 0) for x in (r, p))
