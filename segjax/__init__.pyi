@@ -33,6 +33,8 @@ class MetricFunction(Protocol):
         labels: Sequence[int] | str | None = None,
         ignore: int | None = None,
         valid: Any = None,
+        surface: str = "voxel",
+        relabel: bool = False,
         **options: Any,
     ) -> Any: ...
 
@@ -115,3 +117,19 @@ average_hausdorff: MetricFunction
 boundary_iou: MetricFunction
 boundary_iou_euclidean: MetricFunction
 unmatched_objects: MetricFunction
+cldice: MetricFunction
+topological_precision: MetricFunction
+topological_sensitivity: MetricFunction
+betti_error: MetricFunction
+euler_error: MetricFunction
+brier: MetricFunction
+nll: MetricFunction
+hinge: MetricFunction
+ece: MetricFunction
+mce: MetricFunction
+ace: MetricFunction
+average_calibration_error: MetricFunction
+auroc: MetricFunction
+auprc: MetricFunction
+best_dice: MetricFunction
+best_iou: MetricFunction

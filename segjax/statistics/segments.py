@@ -15,8 +15,8 @@ from segjax.case import Case
 from segjax.statistics.contingency import ConfusionMatrix, Contingency
 
 
-_STRETCH = 2**17  # voxels looked at together
-_MOST_RUNS = 2**23  # that are kept before they are added up
+_STRETCH = 2**18  # voxels looked at together
+_MOST_RUNS = 2**21  # that are kept before they are added up
 _MOST_CELLS_A_RUN = 4  # of a table that is quicker to fill than runs are to sort
 _FEW_CELLS = 2**20  # up to here a table is quicker than sorting, and one with gaps than ranks
 
@@ -107,6 +107,7 @@ def find_segments(case: Case) -> Segments:
     Beside the images it takes 24 bytes a pair of segments that meet, and some 200 MB where
     many runs have to be added up.
     """
+    case = case.objects
     r, p, length = _runs(case)
     if case.wanted is not None and not case.foreground:
         r, p = (np.where(np.isin(x, case.wanted), x, 0) for x in (r, p))
@@ -185,7 +186,9 @@ def _runs_of(r: np.ndarray, p: np.ndarray, kept: np.ndarray | None) -> Runs:
     if kept is not None:
         change[1:] |= kept[1:] != kept[:-1]
     start = _places(change)
-    length = np.diff(start, append=r.size)
+    length = np.empty_like(start)
+    np.subtract(start[1:], start[:-1], out=length[:-1])
+    length[-1:] = r.size - start[-1:]
     if kept is not None:
         length = length * kept[start]
     return r[start], p[start], length
