@@ -156,18 +156,18 @@ def test_resumed_run_pools_what_the_journal_holds(folders, tmp_path):
     assert resumed.summary["scores"][0]["pooled"] is not None
 
 
-def test_journal_without_objects_is_of_another_run(folders, tmp_path):
+def test_journal_without_overlaps_is_of_another_run(folders, tmp_path):
     run(folders, metrics=("seg",), output=tmp_path / "out")
     journal = tmp_path / "out" / "cases.jsonl"
     entries = [json.loads(line) for line in journal.read_text().splitlines()]
     for entry in entries:
-        del entry["objects"]
+        del entry["overlaps"]
     journal.write_text("".join(json.dumps(e) + "\n" for e in entries))
     with pytest.raises(InputError, match=r"cases\.jsonl: the earlier run had other options"):
         run(folders, metrics=("seg",), output=tmp_path / "out", resume=True)
 
 
-def test_journal_of_classes_keeps_no_objects(folders, tmp_path):
+def test_journal_of_classes_keeps_no_overlaps(folders, tmp_path):
     run(folders, metrics=("dice",), output=tmp_path / "out")
     lines = (tmp_path / "out" / "cases.jsonl").read_text().splitlines()
-    assert [json.loads(line)["objects"] for line in lines] == [None] * 3
+    assert [json.loads(line)["overlaps"] for line in lines] == [None] * 3

@@ -86,7 +86,7 @@ class Plan:
         return tuple(m for m in self.metrics if m not in self.by_markers)
 
     @property
-    def objects(self) -> bool:
+    def pools(self) -> bool:
         """Whether objects are judged, so that those of all cases can be pooled."""
         return any(m.of_objects for m in self.metrics)
 

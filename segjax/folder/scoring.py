@@ -103,7 +103,7 @@ def _score(loaded: Loaded, plan: Plan, metrics: Sequence[Metric]) -> Entry:
         )
         _check_listed(case, pair, plan)
         _check_few(case, pair, plan)
-        found = find_segments(case) if plan.objects else None
+        found = find_segments(case) if plan.pools else None
         at_hand = {} if found is None else {Contingency: found.contingency}
         counted, known = measure(case, [_COUNTS, *metrics], at_hand)
         others = [m for m in metrics if m.statistic is not Confusion]
@@ -129,7 +129,7 @@ def _score(loaded: Loaded, plan: Plan, metrics: Sequence[Metric]) -> Entry:
         "labels": list(counted.labels),
         "counts": np.stack([c.tp, c.fp, c.fn, c.tn], -1).tolist(),
         "scores": {name: _written(score) for name, score in scores.items()},
-        "objects": None if found is None else found.listed._asdict(),
+        "overlaps": None if found is None else found.listed._asdict(),
     }
 
 
@@ -206,7 +206,7 @@ def _recall(pair: io.Pair, earlier: Mapping[str, Entry]) -> Entry | None:
 
 
 def _check_same_run(journal: io.Journal | None, earlier: Mapping[str, Entry], plan: Plan) -> None:
-    same = lambda e: e["run"] == plan.fingerprint and (e.get("objects") or not plan.objects)
+    same = lambda e: e["run"] == plan.fingerprint and (e.get("overlaps") or not plan.pools)
     if not all(same(entry) for entry in earlier.values()):
         path = "" if journal is None else journal.path
         raise InputError(

@@ -96,7 +96,7 @@ def _images(pairs: Sequence[io.Pair], entries: Sequence[Entry]) -> dict[Image, l
     """Objects of each image, in as many listings as it has parts."""
     images: dict[Image, list[Listing]] = defaultdict(list)
     for pair, entry in zip(pairs, entries, strict=True):
-        images[pair.name if pair.frame is None else pair.frame].append(Listing(**entry["objects"]))
+        images[pair.name if pair.frame is None else pair.frame].append(Listing(**entry["overlaps"]))
     return images
 
 
