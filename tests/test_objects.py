@@ -142,6 +142,8 @@ def test_axes_are_those_of_the_arrays(order):
 def test_stretches_do_not_show(rng, monkeypatch):
     monkeypatch.setattr(segments, "_STRETCH", 32)
     check(*objects(rng, (9, 14)), spacing=(2.0, 0.25))
+    whole = np.ones((9, 14), int)
+    check(whole, whole)  # runs go on from line to line
     reference, prediction = objects(rng, (5, 6, 8))
     valid = rng.random(reference.shape) < 0.7
     check(reference, prediction, valid=valid, counted=overlap.voxels(valid))
