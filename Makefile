@@ -39,6 +39,7 @@ types: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python -m experiments.bench
 	$(BIN)/python -m experiments.boundary_speed
+	$(BIN)/python -m experiments.components_speed
 
 clean:
 	rm -rf $(VENV) segjax-demo

@@ -1,10 +1,12 @@
 """Time segjax and its peers in turns, within one process, on the same data."""
 
+import ctypes
 import importlib
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -126,6 +128,23 @@ def spent(who: str, times: Sequence[tuple[float, float]]) -> dict[str, float]:
         for i, clock in enumerate(("cpu", "wall"))
         for suffix, best in (("", median), ("_min", min))
     }
+
+
+def most_held(work: Callable[[], Any]) -> float | None:
+    """Memory in MB that some work holds at most beside what was held before; None if unknown."""
+    status, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not forget.exists():
+        return None
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)  # hands back what is free, so that it is seen to be taken again
+    read = lambda key: next(
+        int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if key in line
+    )
+    before = read("VmRSS")
+    forget.write_text("5")  # the greatest size so far
+    work()
+    return read("VmHWM") - before
 
 
 def torch_of_one_thread() -> Any:

@@ -15,13 +15,11 @@ worst cases for a search; and how many programs a folder of differently shaped i
 The peers: pip install edt surface-distance monai medpy pymeshmetrics.
 """
 
-import ctypes
 import importlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -35,6 +33,7 @@ from experiments._contest import (
     Entry,
     Rows,
     contest,
+    most_held,
     timed,
     torch_of_one_thread,
 )
@@ -456,27 +455,11 @@ def _memory(config: Config) -> Rows:
                 reference=r, prediction=p, metrics=METRICS, surface=surface
             )
             score()
-            held = _most_held(score)
+            held = most_held(score)
             if held is not None:
                 task = f"memory, {side}^{dims}, {surface}"
                 rows.append({"task": task, "peak_mb": round(held, 1)})
     return rows
-
-
-def _most_held(work: Callable[[], Any]) -> float | None:
-    status, forget = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not forget.exists():
-        return None
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)  # hands back what is free, so that it is seen to be taken again
-    read = lambda key: next(
-        int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if key in line
-    )
-    before = read("VmRSS")
-    forget.write_text("5")  # the greatest size so far
-    work()
-    return read("VmHWM") - before
 
 
 def _compile(config: Config) -> Rows:

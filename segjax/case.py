@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -26,7 +26,8 @@ class Case:
 
     Attributes:
         reference: label map taken as the standard: integers or bool, 0 is background.
-        prediction: label map to be judged, of the same shape.
+        prediction: label map to be judged, of the same shape; or probabilities of the label
+            of a reference that is a mask, which are counted as a mask from one half up.
         spacing: voxel size along each array axis.
         most: no label of either map is greater.
         wanted: labels to score, None for those that occur.
@@ -34,6 +35,7 @@ class Case:
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; None for all.
         surface: what a surface is made of, one of `SURFACES`.
+        turned: the axes are in the reverse of the order that was given.
     """
 
     reference: np.ndarray
@@ -45,6 +47,7 @@ class Case:
     ignore: int | None = None
     valid: np.ndarray | None = None
     surface: str = "voxel"
+    turned: bool = False
 
     @property
     def size(self) -> int:
@@ -78,6 +81,7 @@ def make_case(
     ignore: int | None = None,
     valid: Any = None,
     surface: str = "voxel",
+    probabilities: bool = False,
 ) -> Case:
     """Check a pair of label maps and build a case.
 
@@ -93,12 +97,15 @@ def make_case(
             each counting alike (MONAI, medpy, Metrics Reloaded); "surfel" the patches between
             voxels, weighing by length or area (DeepMind's surface-distance); "mesh" moves
             these patches to where the surface is likely to lie, nearest to the truth.
+        probabilities: a prediction of floats holds probabilities of the labels wanted, taken
+            as one foreground, against the rest.
 
     Raises:
-        InputError: if the shapes differ, a label is negative or not a whole number, or
-            `spacing` is not one positive number per axis.
+        InputError: if the shapes differ, a label is negative or not a whole number, a
+            probability is not from 0 to 1, or `spacing` is not one positive number per axis.
     """
-    r, p = as_labels(reference, "reference"), as_labels(prediction, "prediction")
+    r = as_labels(reference, "reference")
+    p = (as_probabilities if probabilities else as_labels)(prediction, "prediction")
     check_same_grid(r, p)
     if valid is not None:
         valid = as_host(valid).astype(bool)
@@ -114,12 +121,18 @@ def make_case(
         labels = (1,)
     wanted = None if labels is None else check_labels(labels, None if foreground else ignore)
     most = max(_greatest(r, "reference"), _greatest(p, "prediction"))
+    if probabilities and labels is None and p.dtype.kind in "iu" and distinct(p[p != 0]).size > 1:
+        raise InputError(
+            "prediction holds integers, which are labels, of several kinds; divide probabilities "
+            'by the greatest value (x / 255), or name the foreground: labels=(1,), "foreground"'
+        )
     if r.dtype != p.dtype and np.bool_ in (r.dtype, p.dtype):
         r, p = (x.view(np.uint8) if x.dtype == np.bool_ else x for x in (r, p))
     turned = all(x.flags.f_contiguous and not x.flags.c_contiguous for x in (r, p))
-    if turned and valid is None:
+    turned &= valid is None
+    if turned:
         r, p, spacing = r.T, p.T, _reversed(spacing)  # voxels in memory order: no copies later
-    return Case(
+    case = Case(
         reference=r,
         prediction=p,
         spacing=check_spacing(spacing, r.ndim),
@@ -129,7 +142,9 @@ def make_case(
         ignore=ignore,
         valid=valid,
         surface=surface,
+        turned=turned,
     )
+    return one_foreground(case) if p.dtype.kind == "f" else case
 
 
 def check_same_grid(reference: Any, prediction: Any) -> None:
@@ -176,6 +191,26 @@ def as_labels(array: Any, name: str) -> np.ndarray:
     return labels
 
 
+def as_probabilities(array: Any, name: str) -> np.ndarray:
+    """Check probabilities, one a voxel; integers and booleans are checked as labels.
+
+    Raises:
+        InputError: naming `name`, if a value is not from 0 to 1, or the array is no image.
+    """
+    values = as_host(array)
+    if values.dtype.kind != "f" or values.ndim == 0:
+        return as_labels(values, name)
+    # NaN is neither the least nor the greatest, and compares as false.
+    if not (values.min(initial=0) >= 0 and values.max(initial=1) <= 1):
+        odd = values[~((values >= 0) & (values <= 1))].flat[0]
+        raise InputError(
+            f"{name} holds {odd}, which is no probability from 0 to 1; apply a sigmoid to logits, "
+            "or mend the values that are not finite"
+        )
+    kind = values.dtype.newbyteorder("=")
+    return values.astype(kind if kind.itemsize <= 8 else float, copy=False)
+
+
 def _greatest(labels: np.ndarray, name: str) -> int:
     """The greatest label, having made sure in the same pass that none is negative."""
     if labels.dtype.kind != "i":
@@ -192,7 +227,8 @@ def _whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
     if not np.isfinite(values).all() or (values != np.rint(values)).any():
         odd = values[~np.isfinite(values) | (values != np.rint(values))].flat[0]
         raise InputError(
-            f"{name} holds {odd}, which is no label; threshold probabilities first (x > 0.5)"
+            f"{name} holds {odd}, which is no label; threshold probabilities first (x > 0.5); "
+            "segjax.evaluate takes them for metrics of probabilities alone (brier, ece, auroc ...)"
         )
     if values.size and (values.min() < 0 or values.max() >= 2**53):
         raise InputError(f"{name} has labels outside 0 ... 2**53; store them as integers")
@@ -244,6 +280,39 @@ def diagonal(shape: Sequence[int], spacing: Sequence[float]) -> float:
     return math.hypot(*(n * s for n, s in zip(shape, spacing, strict=True)))
 
 
+def kept_voxels(case: Case) -> np.ndarray | None:
+    """Mask of the voxels that are not ignored; None for all."""
+    if case.ignore is None:
+        return case.valid
+    there = case.reference != case.ignore
+    return there if case.valid is None else there & case.valid
+
+
+def one_foreground(case: Case) -> Case:
+    """Take the wanted labels of a case as one mask, and what counts as another.
+
+    Probabilities are left as they are.
+    """
+
+    def mark(x: np.ndarray) -> np.ndarray:
+        if x.dtype.kind == "f":
+            return x
+        if case.foreground or case.wanted is None:
+            return x != 0
+        return x == case.wanted[0] if len(case.wanted) == 1 else np.isin(x, case.wanted)
+
+    return replace(
+        case,
+        reference=mark(case.reference),
+        prediction=mark(case.prediction),
+        most=1,
+        wanted=(1,),
+        foreground=False,
+        ignore=None,
+        valid=kept_voxels(case),
+    )
+
+
 def distinct(labels: np.ndarray) -> np.ndarray:
     """Sorted labels of a map; only where a run of equal voxels starts is looked at."""
     flat = labels.reshape(-1)
@@ -271,6 +340,8 @@ def encode(case: Case, part: slice) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _recode(x: np.ndarray, case: Case) -> np.ndarray:
+    if x.dtype.kind == "f":
+        x = x >= 0.5
     labels, most = case.labels, case.most
     if x.dtype == np.bool_ and labels == (1,):
         return x

@@ -414,7 +414,7 @@ def _print_unpaired(side: str, names: Sequence[str]) -> None:
 def _with_unit(name: str, unit: str) -> str:
     from segjax.metrics import get_metric
 
-    known = {"length": unit, "volume": f"{unit}^n", "bit": "bit"}
+    known = {"length": unit, "volume": f"{unit}^n", "bit": "bit", "nat": "nat"}
     known |= {"voxel": "voxels", "object": "objects"}
     return f"{name} [{known[kind]}]" if (kind := get_metric(name).unit) else name
 

@@ -18,6 +18,7 @@ from segjax.case import (
     Labels,
     Spacing,
     as_labels,
+    as_probabilities,
     check_labels,
     check_same_grid,
     check_spacing,
@@ -30,22 +31,28 @@ from segjax.statistics import (
     STACKED,
     STATISTICS,
     BoundaryBands,
+    Calibration,
     Confusion,
     ConfusionMatrix,
     Foreground,
     InstanceSurfaces,
     PointDistances,
     Scribbles,
+    Skeletons,
     SurfaceBands,
     SurfaceDistances,
+    Topology,
     boundary_bands,
+    calibration,
     confusion,
     contingency,
     count_masks,
     instance_surfaces,
     label_confusion,
+    skeletons,
     soft_confusion,
     surface_distances,
+    topology,
 )
 from segjax.table import Label, Table, check_undefined, make_table, resolve_undefined
 
@@ -60,7 +67,8 @@ DEFAULT_METRICS = (
     "volumetric_similarity",
 )
 _TOGETHER, _VOXELS = 64, 2**24  # cases that are measured at once, and voxels of them
-_OF_MASKS = (SurfaceDistances, BoundaryBands)  # statistics of one label at a time
+# Statistics of one label at a time.
+_OF_MASKS = (SurfaceDistances, BoundaryBands, Skeletons, Topology)
 
 
 def evaluate(
@@ -80,7 +88,9 @@ def evaluate(
     Args:
         reference: label map taken as the standard, 0 = background; integers or bool, any
             number of axes; NumPy, JAX, or anything with DLPack.
-        prediction: label map to be judged, of the same shape.
+        prediction: label map to be judged, of the same shape; or, if all metrics are of
+            probabilities (brier, ece, auroc ...), floats from 0 to 1, of the foreground: all
+            that is not background, or `labels`.
         metrics: names or aliases, e.g. "dice", "mIoU", "f_beta(beta=2)".
         spacing: voxel size along each array axis; default 1.
         labels: labels to score, in this order; None for those that occur; "foreground" to
@@ -120,6 +130,7 @@ def evaluate(
         ignore=ignore,
         valid=valid,
         surface=surface,
+        probabilities=_of_probabilities(wanted),
     )
     case, known = measure(case, wanted)
     scores = {}
@@ -134,6 +145,10 @@ def evaluate(
 
 def _names(metrics: Iterable[str]) -> list[str]:
     return [metrics] if isinstance(metrics, str) else list(metrics)
+
+
+def _of_probabilities(metrics: Iterable[Metric]) -> bool:
+    return all(m.statistic is Calibration for m in metrics)
 
 
 def measure(case: Case, metrics: Iterable[Metric]) -> tuple[Case, dict[type, Any]]:
@@ -183,7 +198,8 @@ def evaluate_batch(
     Args:
         references: label maps taken as the standard: an array with the cases along the first
             axis, or a list of maps, which may differ in shape.
-        predictions: label maps to be judged, of the same shapes.
+        predictions: label maps to be judged, of the same shapes; or probabilities, as for
+            `evaluate`.
         metrics: names or aliases.
         spacing: voxel size along each array axis of every case; default 1.
         labels: labels to score; None for those that occur in any case.
@@ -206,6 +222,7 @@ def evaluate_batch(
     """
     wanted = [get_metric(name) for name in _names(metrics)]
     options = {"spacing": spacing, "labels": labels, "ignore": ignore, "surface": surface}
+    options["probabilities"] = _of_probabilities(wanted)
     if _differ_in_shape(references) or _differ_in_shape(predictions):
         parts, counts = _separate(references, predictions, **options)
     else:
@@ -238,7 +255,8 @@ def _stacked(
     references: Any, predictions: Any, spacing: Spacing, **options: Any
 ) -> tuple[list[Case], Confusion]:
     """Cases of one shape, and their counts."""
-    r, p = as_labels(references, "references"), as_labels(predictions, "predictions")
+    as_prediction = as_probabilities if options["probabilities"] else as_labels
+    r, p = as_labels(references, "references"), as_prediction(predictions, "predictions")
     if r.shape != p.shape or r.ndim < 2 or not len(r):
         raise InputError(
             "references and predictions must have the same shape, cases first, got "
@@ -262,9 +280,10 @@ def _separate(
         raise InputError(f"{len(references)} references for {len(predictions)} predictions")
     if len({np.ndim(r) for r in references}) != 1:
         raise InputError("cases must all have as many axes; score 2-D and 3-D ones apart")
+    as_prediction = as_probabilities if options["probabilities"] else as_labels
     parts = []
     for i, (r, p) in enumerate(zip(references, predictions, strict=True)):
-        r, p = as_labels(r, f"references[{i}]"), as_labels(p, f"predictions[{i}]")
+        r, p = as_labels(r, f"references[{i}]"), as_prediction(p, f"predictions[{i}]")
         try:
             r, p = np.ascontiguousarray(r), np.ascontiguousarray(p)
             parts.append(make_case(reference=r, prediction=p, spacing=spacing, **options))
@@ -296,8 +315,8 @@ def _parts(stack: Case) -> Iterator[Case]:
 
 
 def _count_stack(stack: Case) -> Confusion:
-    masks = stack.reference.dtype == np.bool_ and stack.valid is None and stack.labels == (1,)
-    if masks:
+    masks = stack.reference.dtype == stack.prediction.dtype == np.bool_
+    if masks and stack.valid is None and stack.labels == (1,):
         counts = count_masks(reference=stack.reference, prediction=stack.prediction)
         return jax.tree.map(lambda x: x[:, None], counts)
     return stack_counts([STATISTICS[Confusion](part) for part in _parts(stack)])
@@ -318,7 +337,7 @@ def as_function(name: str) -> Callable[..., Any]:
     `ignore`, `valid` and `surface` as `evaluate` does, then the metric's own options. NumPy
     arrays give float64 scores; JAX arrays are scored where they are. While tracing, maps of
     several labels need `labels=`; floating-point JAX predictions are taken as probabilities of
-    the foreground, and the score is then differentiable.
+    the foreground, and the score is then differentiable where the metric is.
     """
     metric = get_metric(name)
 
@@ -334,7 +353,8 @@ def as_function(name: str) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         wanted = metric.at(**options) if options else metric
-        if _traced(reference, prediction) or _soft(prediction):
+        soft = _soft(prediction) and wanted.statistic is not Calibration
+        if _traced(reference, prediction) or soft:
             scores = _trace(
                 [wanted], reference, prediction, spacing, labels, ignore, valid, surface
             )
@@ -407,13 +427,20 @@ def _traced_statistic(
     surface: str,
 ) -> Any:
     soft = jnp.issubdtype(p.dtype, jnp.floating)
+    if kind is Calibration:
+        mark = lambda x: x != 0 if wanted is None else jnp.isin(x, jnp.asarray(wanted))
+        return calibration(reference=mark(r), probability=p if soft else mark(p), valid=valid)
     if soft:
         if kind is not Confusion or wanted is not None:
-            raise InputError("probabilities have overlap metrics of one foreground only")
+            raise InputError(
+                "probabilities have metrics of overlap or calibration, of one foreground"
+            )
         return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
     one_label = issubclass(kind, _OF_MASKS) and kind is not InstanceSurfaces
     if issubclass(kind, BoundaryBands):
         of_masks = partial(boundary_bands, valid=valid, euclidean=kind is SurfaceBands)
+    elif kind in (Skeletons, Topology):
+        of_masks = partial(skeletons if kind is Skeletons else topology, valid=valid)
     else:
         elements = "solid" if kind is PointDistances else surface
         of_masks = partial(surface_distances, spacing=spacing, valid=valid, surface=elements)

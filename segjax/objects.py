@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, Integer, UInt8
 
 from segjax._errors import InputError
 from segjax._numerics import ratio
-from segjax.case import Case, Labels, Spacing, as_labels, make_case
-from segjax.statistics import Segments, contingency, find_segments, matching, sum_indices
+from segjax.case import Labels, Spacing, make_case
+from segjax.statistics import contingency, find_segments, matching, sum_indices
 from segjax.statistics.segments import numbers_of, stretches
 from segjax.table import csv_text, data_frame, jsonable
 
@@ -231,9 +231,16 @@ def object_table(
         prediction,7,accurate,1,0.6666666666666666,0.5,3,3.0,0.0,2.0
         <BLANKLINE>
     """
-    options = {"spacing": spacing, "labels": labels, "ignore": ignore, "valid": valid}
-    case, found = _find(reference, prediction, **options)
-    t = found.contingency
+    case = make_case(
+        reference=reference,
+        prediction=prediction,
+        spacing=spacing,
+        labels=labels,
+        ignore=ignore,
+        valid=valid,
+    )
+    found = find_segments(case)
+    t, order = found.contingency, -1 if case.turned else 1
     kinds, sums = matching.kinds(t), sum_indices(case, found)
     there, back = matching.by_overlap(t), matching.by_overlap_back(t)
     shared = lambda chosen: np.where(chosen, t.counts, 0)
@@ -253,8 +260,8 @@ def object_table(
         shared=share,
         union=voxels + joined(met) - share,
         voxels=voxels,
-        index_sums=joined(sums),
-        spacing=case.spacing,
+        index_sums=joined(sums)[:, ::order],
+        spacing=case.spacing[::order],
     )
 
 
@@ -289,7 +296,10 @@ def error_map(
         >>> error_map(reference=reference, prediction=prediction)
         array([[1, 1, 1, 1, 2, 2]], dtype=uint8)
     """
-    case, found = _find(reference, prediction, labels=labels, ignore=ignore, valid=valid)
+    case = make_case(
+        reference=reference, prediction=prediction, labels=labels, ignore=ignore, valid=valid
+    )
+    found = find_segments(case)
     kinds = [code.astype(np.uint8) for code in matching.kinds(found.contingency)]
     own = (found.reference_labels, found.prediction_labels)
     image = np.empty(case.size, np.uint8)
@@ -297,7 +307,8 @@ def error_map(
         r, p = (code[numbers_of(k, x)] for code, k, x in zip(kinds, own, both, strict=True))
         painted = np.where(r > 0, r, p)
         image[start : start + r.size] = painted if kept is None else painted * kept
-    return image.reshape(case.reference.shape)
+    image = image.reshape(case.reference.shape)
+    return image.T if case.turned else image
 
 
 def kind_map(
@@ -333,15 +344,6 @@ def kind_map(
     r, p = map(paint, matching.kinds(table), (reference, prediction))
     painted = jnp.where(r > 0, r, p)
     return painted if valid is None else jnp.where(valid, painted, 0)
-
-
-def _find(reference: Any, prediction: Any, **options: Any) -> tuple[Case, Segments]:
-    """The case, its axes in the order given, and its objects."""
-    # `make_case` turns Fortran order round.
-    r = np.ascontiguousarray(as_labels(reference, "reference"))
-    p = np.ascontiguousarray(as_labels(prediction, "prediction"))
-    case = make_case(reference=r, prediction=p, **options)
-    return case, find_segments(case)
 
 
 def _as_labels(values: Any) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Small images that bite: shapes are few, so that programs are shared between tests."""
 
 import numpy as np
+from scipy import ndimage
 
 
 SHAPES = [(7,), (6, 5), (4, 3, 5)]
@@ -36,3 +37,42 @@ def corner_cases(shape=(6, 5)):
         ("disjoint", single, border),
         ("complement", border, ~border),
     ]
+
+
+def blobs(rng, shape, width=0.0, share=0.4):
+    """Blobs as wide as `width`; noise if that is 0."""
+    image = ndimage.gaussian_filter(rng.random(shape), width)
+    return image > np.quantile(image, 1 - share)
+
+
+def several(rng, shape):
+    return [blobs(rng, shape, w, s) for w in (0, 0.7, 1.5) for s in (0.1, 0.4, 0.7, 0.9)]
+
+
+def distance_to(shape, radius):
+    """Distance of every voxel to a circle in the first plane (radius 0: to a point)."""
+    z, y, x = (np.indices(shape).T - (np.array(shape) - 1) / 2).T
+    return np.hypot(np.hypot(y, x) - radius, z)
+
+
+def solids():
+    """Masks in space with their Betti numbers."""
+    ball, torus = distance_to((15, 15, 15), 0), distance_to((9, 21, 21), 7)
+    frame = np.ones((3, 3, 3), bool)
+    frame[1, 1, :] = frame[1, :, 1] = frame[:, 1, 1] = False
+    corners = np.zeros((4, 4, 4), bool)
+    corners[:2, :2, :2] = corners[2:, 2:, 2:] = True
+    return {
+        "nothing": (np.zeros((4, 4, 4), bool), [0, 0, 0]),
+        "voxel": (np.pad(np.ones((1, 1, 1), bool), 2), [1, 0, 0]),
+        "full": (np.ones((5, 4, 6), bool), [1, 0, 0]),
+        "plane": (np.ones((1, 6, 7), bool), [1, 0, 0]),
+        "line": (np.ones((1, 1, 7), bool), [1, 0, 0]),
+        "ball": (ball < 6.3, [1, 0, 0]),
+        "hollow ball": ((ball < 6.3) & (ball > 3), [1, 0, 1]),
+        "ball in a shell": ((ball < 6.3) & ~((ball < 5) & (ball > 3)), [2, 0, 1]),
+        "torus": (torus < 3, [1, 1, 0]),
+        "hollow torus": ((torus < 3) & (torus > 1.4), [1, 2, 1]),
+        "frame": (frame, [1, 5, 0]),  # a cube's 12 edges: 12 - 8 + 1 rings
+        "cubes at a corner": (corners, [1, 0, 0]),
+    }

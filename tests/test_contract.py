@@ -15,6 +15,7 @@ from segjax.metrics import METRICS, Metric, _metric, get_metric
 from segjax.statistics import (
     STATISTICS,
     BoundaryBands,
+    Calibration,
     Confusion,
     ConfusionMatrix,
     Contingency,
@@ -22,6 +23,7 @@ from segjax.statistics import (
     Scribbles,
     Surface,
     SurfaceDistances,
+    Topology,
 )
 from tests.images import corner_cases, label_maps, masks
 
@@ -142,6 +144,14 @@ def test_leading_axes_are_free(metric, rng):
         one, wrap = rng.integers(0, 9, (4, 4)), Contingency.from_table
     elif metric.statistic is ConfusionMatrix:
         one, wrap = rng.integers(0, 9, (4, 4)), ConfusionMatrix
+    elif metric.statistic is Topology:
+        one, wrap = rng.integers(0, 9, (2, 3)), lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
+    elif metric.statistic is Calibration:
+        one = rng.integers(1, 4, (3, 5)).cumsum(-1)
+        errors = lambda x: [x[..., i, 3] / 9 for i in range(3)]
+        wrap = lambda x: Calibration(
+            x[..., 0, :], x[..., 1, :], 0.0 * x[..., 0, :], *errors(x), levels=x[..., 2, :] / 20
+        )
     else:
         one = rng.integers(1, 9, (4, 3))
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -2, 0))
@@ -181,6 +191,8 @@ def test_a_printed_name_reads_back(metric):
         "tau": 3,
         "tolerance": 2,
         "width": 3,
+        "bins": 10,
+        "closed": "right",
         "unmatched": "omit",
         "threshold": 0.7,
         "strict": True,
@@ -189,6 +201,7 @@ def test_a_printed_name_reads_back(metric):
         "step": 0.1,
         "min_size": 3,
         "max_size": 40,
+        "dimension": 1,
     }
     for key in metric.option_names:
         value = "simple" if metric.name == "generalized_dice" else options[key]
@@ -257,8 +270,7 @@ def test_names_of_other_tools_are_known():
 
 
 def test_every_label_of_miseval_is_known_to_the_catalogue_or_to_compat():
-    elsewhere = {"Hinge", "HingeLoss", "CE", "CrossEntropy"}  # losses of probabilities
-    elsewhere |= {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
+    elsewhere = {"BoundaryDistance", "Distance", "BD"}  # not least for equal masks
     for label in miseval.metric_dict:
         if label not in elsewhere:
             get_metric(label)

@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import segjax
 from segjax.case import make_case
-from segjax.statistics import count_matrix
+from segjax.statistics import count_matrix, measure_topology
 
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -165,6 +166,19 @@ def test_bands_score_as_trusted_peers_score_them(case):
 
 
 @of_kind("binary")
+def test_topology_is_as_trusted_peers_see_it(case):
+    t = measure_topology(make_case(**images(case)))
+    found = {"betti_gt": t.reference[0], "betti_pred": t.prediction[0]}
+    found["cldice"] = segjax.cldice(**images(case))
+    checked = 0
+    for expected in case["expected"]:
+        if expected["metric"] in found and not expected.get("informative"):
+            check(found[expected["metric"]], expected)
+            checked += 1
+    assert checked >= 2
+
+
+@of_kind("binary")
 def test_surfels_score_as_surface_distance_scores_them(case):
     if not all(x.any() for x in images(case).values()):
         pytest.skip("surface-distance has its own values for empty masks")
@@ -213,6 +227,42 @@ def test_empty_masks_score_as_peers_do_under_their_policy(case):
             for u in (policy, "omit", "worst")
         ]
         assert any(np.array_equal(a, wanted, equal_nan=True) for a in allowed), expected
+
+
+# MONAI's bins are (l, r], though it says [l, r).
+PROBABILITIES = {
+    "brier": "brier",
+    "nll": "nll",
+    "auroc": "auroc",
+    "average_precision": "auprc",
+    "ece_l1_10_confidence": "ece(bins=10)",
+    "ece_10_monai": "ece(bins=10, closed=right)",
+    "mce_10_monai": "mce(bins=10, closed=right)",
+    "ace_10_monai": "average_calibration_error(bins=10, closed=right)",
+    "ece_l1_15_confidence": "ece",
+    "ece_15_monai": "ece(closed=right)",
+    "mce_15_monai": "mce(closed=right)",
+    "ace_15_monai": "average_calibration_error(closed=right)",
+    "ece_10_metrics_reloaded": "ece(bins=10, closed=right)",
+}
+
+
+@of_kind("prob")
+def test_probabilities_score_as_trusted_peers_score_them(case):
+    mask, p = (ARRAYS[case["inputs"][k]] for k in ("gt", "prob"))
+
+    def score(name, mask=mask, p=p, **options):
+        metric = segjax.get_metric(name).name
+        return segjax.evaluate(reference=mask, prediction=p, metrics=[name], **options)[metric]
+
+    for expected in case["expected"]:
+        name = PROBABILITIES[expected["metric"]]
+        dropped = {"valid": p > 0} if expected["peer"] == "metrics_reloaded" else {}
+        check(score(name, **dropped), expected)
+        if "closed" in name:  # not exact while tracing
+            continue
+        traced = jax.jit(lambda r, p, name=name: score(name, r, p))(mask, p)
+        check(traced, expected | {"rtol": 1e-4})  # float32, and near ranks tie
 
 
 @of_kind("instance")

@@ -2,7 +2,15 @@
 
 from functools import lru_cache
 
-from segjax.metrics import _metric, agreement, boundary, instance, overlap
+from segjax.metrics import (
+    _metric,
+    agreement,
+    boundary,
+    calibration,
+    instance,
+    overlap,
+    topology,
+)
 from segjax.metrics._metric import Metric as Metric, length_unit as length_unit
 
 
@@ -11,6 +19,8 @@ METRICS: tuple[Metric, ...] = (
     *boundary.METRICS,
     *agreement.METRICS,
     *instance.METRICS,
+    *topology.METRICS,
+    *calibration.METRICS,
 )
 _BY_NAME = _metric.index(METRICS)
 _BY_NAME |= _metric.composed(boundary.COMPOSED, _BY_NAME)

@@ -34,8 +34,8 @@ class Metric:
         chance: value of a prediction that knows nothing, where that is better than the
             worst; an empty prediction gets it where its score is 0/0.
         aliases: other names in use, spelled as their authors spell them.
-        unit: "voxel", "object", "bit", "length" (the unit of spacing), "volume"; empty for
-            ratios.
+        unit: "voxel", "object", "bit", "nat", "length" (the unit of spacing), "volume"; empty
+            for ratios.
         per: "label" if there is one score per label, "image" if there is one per image.
         signed: judged by its magnitude.
         of_objects: of a `Contingency` read as objects: they may be restricted by size, and

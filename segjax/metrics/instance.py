@@ -23,25 +23,24 @@ Counts: TypeAlias = Num[AnyArray, "*batch"]
 
 
 class _Matched(NamedTuple):
-    """Objects matched, unmatched in the prediction and the reference; IoU of those matched."""
+    """Objects that match, and that do not in the prediction and in the reference."""
 
     tp: Any
     fp: Any
     fn: Any
-    iou: Any
 
 
 def _matched(t: Contingency, chosen: Any) -> _Matched:
     tp = chosen.sum(-1)
-    return _Matched(tp, t.prediction_objects - tp, t.reference_objects - tp, _sum(chosen, t.iou))
-
-
-def _sum(chosen: Any, values: Any) -> Any:
-    return namespace(values).where(chosen, values, 0).sum(-1)
+    return _Matched(tp, t.prediction_objects - tp, t.reference_objects - tp)
 
 
 def _at(t: Contingency, threshold: float | int, strict: bool) -> _Matched:
     return _matched(t, matching.by_iou(t, threshold=threshold, strict=strict))
+
+
+def _sum(chosen: Any, values: Any) -> Any:
+    return namespace(values).where(chosen, values, 0).sum(-1)
 
 
 # The Cell Tracking Challenge.
@@ -149,8 +148,9 @@ def pq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> 
         Kirillov, A. et al. (2019). Panoptic segmentation. CVPR, 9396-9405.
         doi:10.1109/CVPR.2019.00963
     """
-    m = _at(t, threshold, strict)
-    return ratio(m.iou, m.tp + 0.5 * (m.fp + m.fn))
+    chosen = matching.by_iou(t, threshold=threshold, strict=strict)
+    m = _matched(t, chosen)
+    return ratio(_sum(chosen, t.iou), m.tp + 0.5 * (m.fp + m.fn))
 
 
 def sq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> Scores:
@@ -166,8 +166,8 @@ def sq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> 
     References:
         Kirillov et al. (2019); see `pq`.
     """
-    m = _at(t, threshold, strict)
-    return ratio(m.iou, m.tp)
+    chosen = matching.by_iou(t, threshold=threshold, strict=strict)
+    return ratio(_sum(chosen, t.iou), chosen.sum(-1))
 
 
 def rq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> Scores:
@@ -329,7 +329,8 @@ def mean_true_score(
     References:
         Schmidt et al. (2018); see `average_precision`.
     """
-    return ratio(_at(t, threshold, strict).iou, t.reference_objects)
+    chosen = matching.by_iou(t, threshold=threshold, strict=strict)
+    return ratio(_sum(chosen, t.iou), t.reference_objects)
 
 
 # Aggregated overlap.

@@ -8,6 +8,7 @@ from functools import reduce
 from itertools import product
 from operator import and_, or_
 
+import numpy as np
 from jaxtyping import UInt32
 
 from segjax._numerics import AnyArray, namespace
@@ -63,3 +64,14 @@ def corners(words: Words, dims: int) -> list[Words]:
 def mixed(neighbours: list[Words]) -> Words:
     """Points that have neighbours both inside and outside of the mask."""
     return reduce(or_, neighbours) & ~reduce(and_, neighbours)
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """Slices of the smallest box that holds a mask; None if it is empty."""
+    box = []
+    for axis in range(mask.ndim):
+        there = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
+        if not there.size:
+            return None
+        box.append(slice(int(there[0]), int(there[-1]) + 1))
+    return tuple(box)

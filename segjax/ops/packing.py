@@ -12,7 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Int64, UInt32
+from jaxtyping import Array, Bool, Int, Int64, UInt32
+
+from segjax._numerics import AnyArray, namespace
 
 
 _PARTS = 8
@@ -76,12 +78,32 @@ def pack_masks(masks: np.ndarray) -> UInt32[np.ndarray, "case word"]:
     return np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8))).view(np.uint32)
 
 
-def pack_rows(mask: np.ndarray) -> UInt32[np.ndarray, "*row word"]:
-    """Pack a boolean mask along its last axis, on the host: bit i of a word is its voxel i."""
+def pack_rows(mask: Bool[AnyArray, "*row voxel"]) -> UInt32[AnyArray, "*row word"]:
+    """Pack a boolean mask along its last axis: bit i of a word is its voxel i."""
+    if namespace(mask) is jnp:
+        filled = jnp.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, -mask.shape[-1] % 32)])
+        bits = filled.reshape(*mask.shape[:-1], -1, 32).astype(jnp.uint32)
+        return (bits << jnp.arange(32, dtype=jnp.uint32)).sum(-1, dtype=jnp.uint32)
     octets = np.packbits(mask, axis=-1, bitorder="little")
     if missing := -octets.shape[-1] % 4:
         octets = np.concatenate([octets, np.zeros((*octets.shape[:-1], missing), np.uint8)], -1)
     return np.ascontiguousarray(octets).view("<u4").astype(np.uint32, copy=False)
+
+
+def unpack_rows(words: UInt32[AnyArray, "*row word"], size: int) -> Bool[AnyArray, "*row voxel"]:
+    """The mask of `size` voxels a row that `pack_rows` has packed."""
+    if namespace(words) is jnp:
+        bits = words[..., None] >> jnp.arange(32, dtype=jnp.uint32) & 1
+        return bits.reshape(*words.shape[:-1], -1)[..., :size] != 0
+    octets = np.ascontiguousarray(words.astype("<u4", copy=False)).view(np.uint8)
+    return np.unpackbits(octets, axis=-1, count=size, bitorder="little").view(bool)
+
+
+def count_bits(words: UInt32[AnyArray, "..."]) -> Int[AnyArray, ""]:
+    """Number of set bits of all words: int64 where NumPy counts, else int32."""
+    if namespace(words) is jnp:
+        return popcount(words.reshape(-1))
+    return np.bitwise_count(words).sum(dtype=np.int64)
 
 
 def where_code(

@@ -11,6 +11,11 @@ from segjax.statistics.bands import (
     measure_bands as measure_bands,
     measure_surface_bands as measure_surface_bands,
 )
+from segjax.statistics.calibration import (
+    Calibration as Calibration,
+    calibration as calibration,
+    measure_calibration as measure_calibration,
+)
 from segjax.statistics.confusion import (
     Confusion as Confusion,
     Foreground as Foreground,
@@ -53,6 +58,14 @@ from segjax.statistics.surface import (
     measure_surfaces as measure_surfaces,
     surface_distances as surface_distances,
 )
+from segjax.statistics.topology import (
+    Skeletons as Skeletons,
+    Topology as Topology,
+    measure_skeletons as measure_skeletons,
+    measure_topology as measure_topology,
+    skeletons as skeletons,
+    topology as topology,
+)
 
 
 # Builders from a case in host memory.
@@ -67,6 +80,9 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     InstanceSurfaces: measure_instances,
     BoundaryBands: measure_bands,
     SurfaceBands: measure_surface_bands,
+    Skeletons: measure_skeletons,
+    Topology: measure_topology,
+    Calibration: measure_calibration,
 }
 
 # Those of them that measure many cases at once, giving a leading case axis; the cases have

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Int, Num
 
 from segjax._numerics import AnyArray, namespace
 from segjax.case import Case, check_same_grid
-from segjax.ops import packing, transform
+from segjax.ops import morphology, packing, transform
 from segjax.ops.surfaces import Pair
 from segjax.statistics.surface import masks_of
 
@@ -163,23 +163,12 @@ def _measure(case: Case, kind: Any, depths: Any) -> Any:
 
 
 def _count_pair(pair: Pair, depths: Any, bins: int) -> np.ndarray:
-    box = _bounding_box(pair.first | pair.second)
+    box = morphology.bounding_box(pair.first | pair.second)
     if box is None:
         return np.zeros((3, bins), np.int64)
     count = lambda depth: np.bincount(depth.reshape(-1), minlength=bins + 1)[1:]
     kept = None if pair.kept is None else pair.kept[box]
     return np.stack(_by_depth(depths(pair.first[box]), depths(pair.second[box]), kept, count))
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """Slices of the smallest box that holds a mask; None if it is empty."""
-    box = []
-    for axis in range(mask.ndim):
-        there = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
-        if not there.size:
-            return None
-        box.append(slice(int(there[0]), int(there[-1]) + 1))
-    return tuple(box)
 
 
 def _steps_to_outside_on_host(mask: np.ndarray) -> np.ndarray:

@@ -75,8 +75,8 @@ class Contingency:
     @property
     def overlapping(self) -> Bool[AnyArray, "*batch pair"]:
         """Pairs of two objects, neither of them the background, that share a voxel."""
-        row, column = self.pairs
-        return self._once("_overlapping", lambda: (self.counts > 0) & (row > 0) & (column > 0))
+        shared = lambda row, column: (self.counts > 0) & (row > 0) & (column > 0)
+        return self._once("_overlapping", lambda: shared(*self.pairs))
 
     @property
     def union(self) -> Num[AnyArray, "*batch pair"]:
@@ -94,19 +94,21 @@ class Contingency:
         if namespace(self.counts) is jnp:
             return compute()
         if name not in self.__dict__:
-            value = self.__dict__[name] = compute()
-            value.setflags(write=False)
+            self.__dict__[name] = compute()
+            self.__dict__[name].setflags(write=False)  # nobody may change what others take
         return self.__dict__[name]
 
     @property
     def reference_objects(self) -> Int[AnyArray, "*batch"]:
         """How many objects the reference has."""
-        return (self.reference_sizes[..., 1:] > 0).sum(-1)
+        sizes = self.reference_sizes
+        return self._once("_reference_objects", lambda: (sizes[..., 1:] > 0).sum(-1))
 
     @property
     def prediction_objects(self) -> Int[AnyArray, "*batch"]:
         """How many objects the prediction has."""
-        return (self.prediction_sizes[..., 1:] > 0).sum(-1)
+        sizes = self.prediction_sizes
+        return self._once("_prediction_objects", lambda: (sizes[..., 1:] > 0).sum(-1))
 
     def of_reference(self, values: Any) -> Any:
         """From one value per segment of the reference to one per pair."""
@@ -136,7 +138,7 @@ class Contingency:
             return _gather(self.prediction, values, size, how)
         return getattr(values.reshape(*values.shape[:-1], -1, size), how)(-2)
 
-    def of_sizes(self, least: float, most: float) -> "Contingency":
+    def of_sizes(self, least: float | int, most: float | int) -> "Contingency":
         """With the objects of these sizes alone; the others become background.
 
         A predicted object goes with the reference object that it shares most voxels with; one

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Integer
 
 from segjax._numerics import AnyArray
-from segjax.case import Case, check_same_grid, diagonal
+from segjax.case import Case, check_same_grid, diagonal, kept_voxels
 from segjax.ops import surfaces
 from segjax.statistics import matching
 from segjax.statistics.contingency import contingency
@@ -19,7 +19,6 @@ from segjax.statistics.surface import (
     boxes_of,
     check_axes,
     joint_box,
-    kept_voxels,
     stack_sides,
     surface_distances,
 )

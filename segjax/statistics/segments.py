@@ -14,8 +14,8 @@ from segjax.case import Case
 from segjax.statistics.contingency import ConfusionMatrix, Contingency
 
 
-_STRETCH = 2**17  # voxels looked at together
-_MOST_RUNS = 2**23  # that are kept before they are added up
+_STRETCH = 2**18  # voxels looked at together
+_MOST_RUNS = 2**21  # that are kept before they are added up
 _MOST_CELLS_A_RUN = 4  # of a table that is quicker to fill than runs are to sort
 _MOST_LISTED = 2**16  # labels up to here are looked up in a list however few voxels there are
 _FEW_CELLS = 2**20  # up to here a table is quicker than sorting, and one with gaps than ranks
@@ -178,7 +178,9 @@ def _changes(r: np.ndarray, p: np.ndarray, kept: np.ndarray | None) -> np.ndarra
 def _lengths(change: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Where each run begins, and how many of its voxels count: all or none."""
     first = _places(change)
-    length = np.diff(first, append=change.size)
+    length = np.empty_like(first)
+    np.subtract(first[1:], first[:-1], out=length[:-1])
+    length[-1:] = change.size - first[-1:]
     return first, length if kept is None else length * kept[first]
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from segjax._errors import InputError
 from segjax._numerics import AnyArray, root
-from segjax.case import Case, check_spacing
+from segjax.case import Case, check_spacing, kept_voxels
 from segjax.ops import distance, mesh, surfaces, surfels
 
 
@@ -220,14 +220,6 @@ def check_axes(case: Case) -> None:
             f"boundary metrics need a 2-D or 3-D image, got {case.reference.ndim} axes; "
             "drop axes of size 1, or score planes one by one"
         )
-
-
-def kept_voxels(case: Case) -> np.ndarray | None:
-    """Mask of the voxels that are not ignored; None for all."""
-    if case.ignore is None:
-        return case.valid
-    there = case.reference != case.ignore
-    return there if case.valid is None else there & case.valid
 
 
 def masks_of(case: Case) -> Iterator[surfaces.Pair]:

@@ -71,6 +71,7 @@ class Content:
         return {
             "voxel": "voxels",
             "bit": "bits",
+            "nat": "nats",
             "object": "objects",
             "length": length or "unit of spacing",
             "volume": f"{length}{self.power}" if length else "unit of spacing, multiplied",

@@ -1,0 +1,232 @@
+"""Speed of instance metrics: SEG, panoptic quality and a grid of AP, against every peer.
+
+As in `experiments.bench`, all take turns within one process, and `ratio` is the median over
+the rounds of CPU time (of all threads) of segjax over that of the peer. Ours is timed from
+arrays in host memory to scores; a task is all of SEG, panoptic quality and the average
+precision at ten thresholds together, even where the peer computes one of them, or, `numpy
+bincount`, none: only the table from which they follow, told how many labels there are.
+py-ctcmetrics knows files alone: it reads them from uncompressed TIFF.
+
+Besides, one volume with thousands of objects, with the memory it takes.
+
+    python -m experiments.instance_speed
+    python -m experiments.instance_speed --tasks image --rounds 3   # a quick look
+
+The peers: pip install stardist py-ctcmetrics cellpose.
+"""
+
+import importlib
+import math
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import segjax
+from experiments._contest import COLUMNS, Build, Entry, Rows, contest, most_held, timed
+
+
+THRESHOLDS = tuple(k / 20 for k in range(10, 20))
+METRICS = ("seg", "pq(strict=False)", *(f"average_precision(threshold={t})" for t in THRESHOLDS))
+TASKS = ("image", "batch", "volume")
+PEERS = ("scipy", "scikit-image", "stardist", "py-ctcmetrics", "cellpose")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What may be varied; the defaults are those of the published table."""
+
+    tasks: tuple[str, ...] = TASKS
+    rounds: int = 15
+    slow_rounds: int = 5
+    side: int = 1024
+    objects: int = 500
+    batch: int = 64
+    batch_side: int = 512
+    batch_objects: int = 60
+    volume_side: int = 512
+    volume_objects: int = 20_000
+    seed: int = 0
+
+
+SMOKE = Config(
+    rounds=1, slow_rounds=1, side=96, objects=20, batch=2, batch_side=64, batch_objects=6,
+    volume_side=48, volume_objects=100,
+)  # fmt: skip
+
+
+def run(config: Config) -> Rows:
+    """One row per task, entry of segjax and peer; and what was measured without a peer."""
+    return [row for task in config.tasks for row in _TASKS[task](config)]
+
+
+def cells(rng: np.random.Generator, side: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """The discs nearest to scattered points; in the prediction each is moved and resized."""
+    from scipy.spatial import KDTree
+
+    grid = np.stack(np.meshgrid(*(np.arange(side),) * 2, indexing="ij"), -1)
+    centres = rng.uniform(0, side, (number, 2))
+    radius = 0.55 * side / math.sqrt(number)
+
+    def draw(points: np.ndarray, radii: np.ndarray, names: np.ndarray) -> np.ndarray:
+        distance, nearest = KDTree(points).query(grid)
+        return np.where(distance < radii[nearest], names[nearest], 0).astype(np.int32)
+
+    numbers = np.arange(1, number + 1)
+    moved = centres + rng.normal(0, 0.15 * radius, centres.shape)
+    radii = radius * rng.uniform(0.7, 1.1, number)
+    return (
+        draw(centres, radii, numbers),
+        draw(moved, radii * rng.uniform(0.85, 1.1, number), rng.permutation(numbers)),
+    )
+
+
+# One image.
+
+
+def _image(config: Config) -> Rows:
+    r, p = cells(np.random.default_rng(config.seed), config.side, config.objects)
+    n = config.objects + 1
+
+    def bincount() -> np.ndarray:
+        return np.bincount((r * np.int32(n) + p).reshape(-1), minlength=n * n).reshape(n, n)
+
+    ours = {"segjax": Entry(lambda: _scores(r, p))}
+    task = f"{config.objects} objects, {config.side}^2 int32: SEG, PQ, ten AP"
+    with tempfile.TemporaryDirectory() as folder:
+        peers: dict[str, Build] = {
+            "numpy bincount": lambda: Entry(bincount, bar=1.0, alike=False),
+            "stardist PQ": partial(_stardist, [r], [p], (0.5,)),
+            "stardist AP grid": partial(_stardist, [r], [p], THRESHOLDS),
+            "py-ctcmetrics SEG": partial(_ctc, r, p, Path(folder)),
+            "cellpose AP grid": partial(_cellpose, [r], [p]),
+        }
+        return contest(task, ours, peers, rounds=config.rounds, slow_rounds=config.slow_rounds)
+
+
+def _scores(r: np.ndarray, p: np.ndarray) -> np.ndarray:
+    scores = segjax.evaluate(reference=r, prediction=p, metrics=METRICS)
+    return np.array([float(x) for x in scores.values()])
+
+
+def _stardist(rs: Any, ps: Any, thresholds: tuple[float, ...], bar: float = 0.2) -> Entry:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matching = importlib.import_module("stardist.matching").matching
+    work = lambda: [
+        [matching(r, p, thresh=t) for t in thresholds] for r, p in zip(rs, ps, strict=True)
+    ]
+    ours = [METRICS.index(f"average_precision(threshold={t})") for t in thresholds]
+    _check(rs, ps, [[m.accuracy for m in row] for row in work()], ours)
+    return Entry(work, bar=bar, alike=False, slow=True)
+
+
+def _ctc(r: np.ndarray, p: np.ndarray, folder: Path) -> Entry:
+    import tifffile
+
+    match = importlib.import_module("ctc_metrics.utils.representations").match
+    paths = []
+    for name, image in (("reference", r), ("prediction", p)):
+        paths.append(str(folder / f"{name}.tif"))
+        tifffile.imwrite(paths[-1], image.astype(np.uint16))
+    seg = lambda: [sum(found[4]) / len(found[0]) for found in [match(*paths)]]
+    _check([r], [p], [seg()], [METRICS.index("seg")])
+    return Entry(seg, bar=0.2, alike=False, slow=True)
+
+
+def _cellpose(rs: Any, ps: Any, bar: float = 0.2) -> Entry:
+    average_precision = importlib.import_module("cellpose.metrics").average_precision
+    work = lambda: average_precision(rs, ps, THRESHOLDS)[0]
+    _check(rs, ps, work(), list(range(2, 12)))
+    return Entry(work, bar=bar, alike=False, slow=True)
+
+
+def _check(rs: Any, ps: Any, theirs: Any, ours: list[int]) -> None:
+    """Peers compute some of our scores: those must agree."""
+    expected = [_scores(r, p)[ours] for r, p in zip(rs, ps, strict=True)]
+    np.testing.assert_allclose(theirs, expected, rtol=1e-5)
+
+
+# Many images.
+
+
+def _batch(config: Config) -> Rows:
+    rng = np.random.default_rng(config.seed)
+    drawn = [cells(rng, config.batch_side, config.batch_objects) for _ in range(config.batch)]
+    rs, ps = (np.stack(x) for x in zip(*drawn, strict=True))
+    n = config.batch_objects + 1
+    scores = partial(
+        segjax.evaluate_batch, references=rs, predictions=ps, metrics=METRICS, labels="foreground"
+    )
+
+    def bincount() -> list[np.ndarray]:
+        return [
+            np.bincount((r * np.int32(n) + p).reshape(-1), minlength=n * n)
+            for r, p in zip(rs, ps, strict=True)
+        ]
+
+    ours = {"evaluate_batch": Entry(scores, lambda t: t.column("seg"))}
+    peers: dict[str, Build] = {
+        "numpy bincount": lambda: Entry(bincount, alike=False),
+        "stardist PQ": partial(_stardist, rs, ps, (0.5,), bar=1 / 3),
+        "stardist AP grid": partial(_stardist, rs, ps, THRESHOLDS, bar=1 / 3),
+        "cellpose AP grid": partial(_cellpose, list(rs), list(ps), bar=1 / 3),
+    }
+    task = (
+        f"{config.batch} x {config.batch_side}^2, {config.batch_objects} objects: SEG, PQ, ten AP"
+    )
+    return contest(task, ours, peers, rounds=config.rounds, slow_rounds=config.slow_rounds)
+
+
+# A large volume.
+
+
+def _volume(config: Config) -> Rows:
+    """Boxes in a lattice, each moved a little: as many as are asked for."""
+    rng = np.random.default_rng(config.seed)
+    side = config.volume_side
+    a_side = math.ceil(config.volume_objects ** (1 / 3))
+    pitch = side // a_side
+    r, p = np.zeros((2, side, side, side), np.int32)
+    for k in range(config.volume_objects):
+        place = np.array(np.unravel_index(k, (a_side,) * 3)) * pitch
+        size = rng.integers(pitch // 2, pitch - 2, 3)
+        for image, shift in ((r, 0), (p, rng.integers(0, 3, 3))):
+            box = tuple(slice(a, a + b) for a, b in zip(place + shift, size, strict=True))
+            image[box] = k + 1
+    score = lambda: _scores(r, p)
+    held = most_held(score)
+    return [
+        {
+            "task": f"{config.volume_objects} objects, {side}^3 int32: SEG, PQ, ten AP",
+            "seconds": round(timed(score)[0], 3),
+            "images_mb": round((r.nbytes + p.nbytes) / 1e6, 1),
+            "peak_mb": None if held is None else round(held, 1),
+        }
+    ]
+
+
+_TASKS: dict[str, Callable[[Config], Rows]] = {
+    "image": _image,
+    "batch": _batch,
+    "volume": _volume,
+}
+
+
+if __name__ == "__main__":
+    from experiments import _record
+
+    config, start = _record.options(Config), time.perf_counter()
+    rows = run(config)
+    against = [row for row in rows if "peer" in row and not row.get("absent")]
+    print(_record.show(against, COLUMNS), end="\n\n")
+    alone = [row for row in rows if "peer" not in row]
+    print(_record.show(alone, ("task", "seconds", "images_mb", "peak_mb")), end="\n\n")
+    seconds = time.perf_counter() - start
+    print(_record.save("instance_speed", config, rows, seconds, packages=PEERS))
