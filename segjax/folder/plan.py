@@ -13,6 +13,7 @@ from segjax.case import Labels, Spacing
 from segjax.evaluation import DEFAULT_METRICS
 from segjax.leaderboard.intervals import REPLICATES
 from segjax.metrics import Metric, get_metric, length_unit
+from segjax.statistics import InstanceSurfaces
 
 
 # For maps of objects, whose labels are only numbers.
@@ -69,7 +70,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """Options, with what depends on the files filled in."""
+    """Options, with what depends on the files filled in.
+
+    `objects` says that labels are objects: each is told what becomes of it.
+    """
 
     options: Options
     metrics: tuple[Metric, ...]
@@ -77,6 +81,7 @@ class Plan:
     ignore: int | None
     names: Mapping[int, str]
     notes: list[str]
+    objects: bool
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -89,6 +94,7 @@ class Plan:
             "spacing": None if o.spacing is None else np.atleast_1d(o.spacing).tolist(),
             "ignore": self.ignore,
             "surface": o.surface,
+            "objects": self.objects,
         }
 
     def as_options(self) -> dict[str, Any]:
@@ -132,7 +138,8 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
     chosen = tuple(dict.fromkeys(get_metric(text) for text in texts))
     for text in texts:
         _check_unit(text, first, options, notes)
-    return Plan(options, chosen, labels, ignore, names, notes)
+    objects |= any(m.of_objects or m.statistic is InstanceSurfaces for m in chosen)
+    return Plan(options, chosen, labels, ignore, names, notes, objects)
 
 
 def _check_unit(text: str, first: io.Volume, options: Options, notes: list[str]) -> None:

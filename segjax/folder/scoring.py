@@ -13,6 +13,7 @@ from segjax.evaluation import measure
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
 from segjax.folder.reading import Loaded, floats_noted, load, read_ahead, sha256
 from segjax.metrics import get_metric
+from segjax.objects import object_table
 from segjax.statistics import Confusion
 
 
@@ -89,6 +90,7 @@ def _score(loaded: Loaded, plan: Plan) -> Entry:
         counted, known = measure(case, [_COUNTS, *plan.metrics])
         others = [m for m in plan.metrics if m.statistic is not Confusion]
         scores = {m.name: m(known[m.statistic], voxel_volume=case.voxel_volume) for m in others}
+        objects = _objects(loaded, plan, ignore) if plan.objects else None
     except InputError as error:
         named = str(pair.reference) in str(error) or str(pair.prediction) in str(error)
         raise error if named else InputError(f"{pair.reference}: {error}") from None
@@ -104,7 +106,18 @@ def _score(loaded: Loaded, plan: Plan) -> Entry:
         "labels": list(counted.labels),
         "counts": np.stack([c.tp, c.fp, c.fn, c.tn], -1).tolist(),
         "scores": {name: _written(score) for name, score in scores.items()},
+        "objects": objects,
     }
+
+
+def _objects(loaded: Loaded, plan: Plan, ignore: int | None) -> dict[str, Any]:
+    return object_table(
+        reference=loaded.reference.array,
+        prediction=loaded.prediction.array,
+        spacing=plan.options.spacing_of(loaded.reference),
+        labels=plan.labels,
+        ignore=ignore,
+    ).to_record()
 
 
 def _check_listed(case: Case, pair: io.Pair, plan: Plan) -> None:
@@ -157,7 +170,7 @@ def open_journal(output: Path, resume: bool) -> io.Journal:
 def _earlier(journal: io.Journal | None) -> dict[str, Entry]:
     entries = [] if journal is None else journal.entries
     whole = {"case", "reference", "prediction", "shape", "spacing", "unit", "run", "labels"}
-    whole |= {"counts", "scores"}
+    whole |= {"counts", "scores", "objects"}
     if any(not whole <= entry.keys() for entry in entries):
         raise InputError(f"{journal.path}: is no journal of segjax; choose another --output")  # type: ignore[union-attr]
     return {entry["case"]: entry for entry in entries}

@@ -7,6 +7,7 @@ from segjax.case import diagonal
 from segjax.folder.plan import Plan
 from segjax.folder.scoring import Entry
 from segjax.metrics import Metric
+from segjax.objects import ObjectTable
 from segjax.statistics import Confusion
 from segjax.table import Label, Table, make_table
 
@@ -41,6 +42,15 @@ def tabulate(plan: Plan, entries: list[Entry]) -> Table:
         voxel_volumes=np.array([float(np.prod(e["spacing"])) for e in entries]),
         diagonals=np.array([diagonal(e["shape"], e["spacing"]) for e in entries]),
     )
+
+
+def objects_of(entries: list[Entry]) -> dict[str, ObjectTable]:
+    """What becomes of the objects of each case; empty where labels are no objects."""
+    return {
+        entry["case"]: ObjectTable.from_record(entry["objects"])
+        for entry in entries
+        if entry["objects"] is not None
+    }
 
 
 def _found(entries: list[Entry]) -> list[int]:

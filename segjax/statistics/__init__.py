@@ -42,9 +42,11 @@ from segjax.statistics.instances import (
     measure_instances as measure_instances,
 )
 from segjax.statistics.segments import (
+    Segments as Segments,
     count_matrix as count_matrix,
     count_segments as count_segments,
     find_segments as find_segments,
+    sum_indices as sum_indices,
 )
 from segjax.statistics.surface import (
     PointDistances as PointDistances,
