@@ -22,6 +22,9 @@ _HOMES = {
     "get_metric": "segjax.metrics",
     "Metric": "segjax.metrics",
     "METRICS": "segjax.metrics",
+    "ObjectTable": "segjax.objects",
+    "error_map": "segjax.objects",
+    "object_table": "segjax.objects",
     "Table": "segjax.table",
 }
 _MODULES = (
@@ -32,6 +35,7 @@ _MODULES = (
     "io",
     "leaderboard",
     "metrics",
+    "objects",
     "ops",
     "report",
     "statistics",

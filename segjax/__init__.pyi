@@ -11,6 +11,7 @@ from segjax import (
     io as io,
     leaderboard as leaderboard,
     metrics as metrics,
+    objects as objects,
     ops as ops,
     report as report,
     statistics as statistics,
@@ -21,6 +22,11 @@ from segjax._version import __version__ as __version__
 from segjax.evaluation import evaluate as evaluate, evaluate_batch as evaluate_batch
 from segjax.folder import evaluate_folder as evaluate_folder
 from segjax.metrics import METRICS as METRICS, Metric as Metric, get_metric as get_metric
+from segjax.objects import (
+    ObjectTable as ObjectTable,
+    error_map as error_map,
+    object_table as object_table,
+)
 from segjax.table import Table as Table
 
 class MetricFunction(Protocol):

@@ -108,7 +108,8 @@ def command() -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for scores.csv, summary.json and report.html.",
+    help="Folder for scores.csv, summary.json and report.html; objects.csv too, if labels are "
+    "objects.",
 )
 @click.option("--resume", is_flag=True, help="Finish an earlier run in the same --output.")
 @click.option(

@@ -366,7 +366,7 @@ def as_function(name: str) -> Callable[..., Any]:
     `ignore`, `valid`, `surface` and `relabel` as `evaluate` does, then the metric's own
     options. NumPy arrays give float64 scores; JAX arrays are scored where they are. While
     tracing, maps of several labels need `labels=`; floating-point JAX predictions are taken as
-    probabilities of the foreground, and the score is then differentiable.
+    probabilities of the foreground, and the score is then differentiable where the metric is.
     """
     metric = get_metric(name)
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -178,13 +178,7 @@ class Table:
 
     def to_csv(self) -> str:
         """Tidy text, one line per case, label and metric; NaN is written `nan`."""
-        out = io.StringIO()
-        # Every line break inside a name is quoted only if it is part of the terminator.
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(Row._fields)
-        for row in self.rows():
-            writer.writerow(row._replace(score=repr(row.score)))  # type: ignore[arg-type]
-        return out.getvalue().replace("\r\n", "\n")
+        return csv_text(Row._fields, self.rows())
 
     def to_json(self) -> str:
         """The rows as a JSON list; a score that is no number is null."""
@@ -192,11 +186,7 @@ class Table:
 
     def to_pandas(self) -> Any:
         """The rows as a `pandas.DataFrame` (install `segjax[tables]`)."""
-        try:
-            import pandas  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            raise InputError('pandas is missing; pip install "segjax[tables]"') from None
-        return pandas.DataFrame(list(self.rows()), columns=list(Row._fields))
+        return data_frame(Row._fields, self.rows())
 
 
 def make_table(
@@ -249,6 +239,29 @@ def make_table(
         diagonals=np.full(len(cases), np.nan) if diagonals is None else diagonals,
         objects={} if objects is None else objects,
     )
+
+
+def csv_text(fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Lines of comma-separated values under a heading; NaN is written `nan`."""
+    out = io.StringIO()
+    # Every line break inside a name is quoted only if it is part of the terminator.
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(fields)
+    writer.writerows(rows)
+    return out.getvalue().replace("\r\n", "\n")
+
+
+def data_frame(fields: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
+    """The rows as a `pandas.DataFrame`.
+
+    Raises:
+        InputError: if pandas is not installed.
+    """
+    try:
+        import pandas  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise InputError('pandas is missing; pip install "segjax[tables]"') from None
+    return pandas.DataFrame(list(rows), columns=list(fields))
 
 
 def check_undefined(policy: str) -> None:

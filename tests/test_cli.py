@@ -842,6 +842,34 @@ def test_more_than_32_labels_are_objects(evaluate, pairs, tmp_path):
     assert scores(tmp_path, "seg", "") == [1.0]
 
 
+def test_objects_are_listed_by_case(evaluate, pairs, tmp_path):
+    reference = np.zeros((8, 8), np.uint16)
+    reference[1:3, 1:7], reference[4:7, 1:4] = 300, 2
+    prediction = np.where(reference == 2, 0, reference)
+    prediction[1:3, 4:] = 9  # half of it: 300 is split
+    pairs(**dict.fromkeys(HOSTILE, (reference, prediction)))
+    result = evaluate("-m", "SEG", "--labels", "foreground")
+    assert result.status == 0
+    assert f"objects  {tmp_path / 'out' / 'objects.csv'}\n" in result.out
+    with (tmp_path / "out" / "objects.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert {x["case"] for x in lines} == set(HOSTILE)
+    kinds = [(x["side"], x["label"], x["kind"]) for x in lines if x["case"] == "=1+1"]
+    assert kinds == [
+        ("reference", "2", "missed"),
+        ("reference", "300", "split"),
+        ("prediction", "9", "split"),
+        ("prediction", "300", "split"),
+    ]
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "<b>x" not in page
+    assert "0 accurate, 1 missed, 0 merged, 1 split, 0 spurious" in page
+    (tmp_path / "out" / "objects.csv").unlink()
+    (tmp_path / "out" / "objects.csv").mkdir()
+    again = evaluate("-m", "SEG", "--labels", "foreground", "--resume")
+    refused(again, "out/objects.csv: cannot be written")
+
+
 @pytest.mark.parametrize("side", ["r", "p"])
 def test_objects_after_a_case_of_few_are_not_taken_as_classes(side, evaluate, pairs, tmp_path):
     many = (objects(40), objects(3)) if side == "r" else (objects(3), objects(40))

@@ -1,5 +1,7 @@
 """Folders through the library: the same scores as one by one, and nothing left behind."""
 
+import csv
+import io
 import json
 import os
 import threading
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import segjax
-from segjax import folder
+from segjax import folder, report
 from segjax._errors import InputError
 from segjax.evaluation import DEFAULT_METRICS
 from tests.images import label_maps, masks
@@ -139,6 +141,114 @@ def test_metrics_beside_the_chosen_ones_come_once(write, rng):
         *DEFAULT_METRICS,
         "variation_of_information",
     )
+
+
+# Objects
+
+
+def objects(rng, shape=(12, 14), number=5):
+    """Two careless drawings of some boxes, as numbered objects."""
+    maps = np.zeros((2, *shape), np.uint16)
+    for k in range(1, number + 1):
+        box = tuple(slice(a := int(rng.integers(0, n - 3)), a + 4) for n in shape)
+        maps[0][box] = 3 * k
+        if rng.random() < 0.8:
+            maps[1][tuple(slice(s.start + 1, s.stop) for s in box)] = 5 * k
+    return tuple(maps)
+
+
+def lines_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_of_objects_tell_what_becomes_of_each(write, rng, tmp_path):
+    pairs = {"flat": objects(rng), "deep": objects(rng, (5, 6, 7)), "b": objects(rng)}
+    report = run(write(pairs), output=tmp_path / "out", metrics=("SEG",), labels="foreground")
+    assert report.files["objects"] == tmp_path / "out" / "objects.csv"
+    lines = lines_of(report.files["objects"])
+    assert list(lines[0])[:5] == ["case", "side", "label", "kind", "match"]
+    assert [x["case"] for x in lines] == sorted(x["case"] for x in lines)
+    told = {entry["case"]: entry for entry in report.summary["objects"]}
+    for case, (reference, prediction) in pairs.items():
+        table = segjax.object_table(reference=reference, prediction=prediction)
+        assert told[case] == {"case": case, **table.counts}
+        own = [x for x in lines if x["case"] == case]
+        expected = list(csv.DictReader(io.StringIO(table.to_csv())))
+        assert [{k: v for k, v in x.items() if v and k != "case"} for x in own] == expected
+        assert {x["centroid-2"] for x in own if case != "deep"} <= {""}
+
+
+def test_objects_are_measured_as_the_scores_are(write, rng, tmp_path):
+    pairs = {f"{i}": objects(rng, (5, 6, 7)) for i in range(2)}
+    options = {"spacing": (2.0, 0.5, 0.5), "labels": (3, 5, 6, 15), "ignore": 9}
+    run(write(pairs), output=tmp_path / "out", metrics=("pq",), **options)
+    lines = lines_of(tmp_path / "out" / "objects.csv")
+    expected = [
+        {"case": case, **row}
+        for case, (r, p) in pairs.items()
+        for row in csv.DictReader(
+            io.StringIO(segjax.object_table(reference=r, prediction=p, **options).to_csv())
+        )
+    ]
+    assert lines == expected
+
+
+def test_pictures_of_objects_show_their_kinds(write, rng, tmp_path, monkeypatch):
+    seen = []
+
+    def picture(reference, prediction, **options):
+        seen.append((reference, prediction, options["errors"]))
+        return report.Picture("data:image/png;base64,", 1, 1, "")
+
+    monkeypatch.setattr(report, "picture", picture)
+    paths = write({"a": objects(rng), "b": objects(rng)})
+    run(paths, output=tmp_path / "out", metrics=("SEG",), labels="foreground")
+    assert len(seen) == 2
+    for reference, prediction, errors in seen:
+        expected = segjax.error_map(reference=reference, prediction=prediction)
+        np.testing.assert_array_equal(errors, expected)
+    run(paths, output=tmp_path / "classes", metrics=("dice",), labels="foreground")
+    assert [errors for *_, errors in seen[2:]] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "labels", "told"),
+    [
+        (("dice",), "foreground", False),
+        (("dice",), None, False),
+        (("dice", "f1(threshold=0.7)"), None, True),
+        (("assd(unmatched=omit)",), "foreground", True),
+    ],
+)
+def test_objects_are_told_where_a_metric_is_of_them(metrics, labels, told, write, rng, tmp_path):
+    paths = write({"a": objects(rng)})
+    report = run(paths, output=tmp_path / "out", metrics=metrics, labels=labels)
+    assert ("objects" in report.files) == ("objects" in report.summary) == told
+    assert (tmp_path / "out" / "objects.csv").exists() == told
+
+
+def test_objects_of_resumed_cases_are_told_without_reading_them_again(
+    write, rng, tmp_path, monkeypatch
+):
+    paths = write({f"{i}": objects(rng) for i in range(3)})
+    options = {"metrics": ("SEG",), "labels": "foreground", "output": tmp_path / "out"}
+    first = run(paths, **options)
+    before = first.files["objects"].read_bytes()
+    first.files["objects"].unlink()
+    monkeypatch.setattr(folder.scoring, "tell_objects", None)
+    again = run(paths, **options, resume=True)
+    assert again.reused == 3
+    assert again.files["objects"].read_bytes() == before
+    assert again.summary["objects"] == first.summary["objects"]
+
+
+def test_journal_without_objects_is_not_taken_for_one_with(write, rng, tmp_path):
+    many = np.arange(1, 50, dtype=np.uint16).reshape(7, 7)
+    paths = write({"a": (many, many)})
+    run(paths, output=tmp_path / "out", metrics=("dice",), labels="foreground")
+    with pytest.raises(InputError, match="the earlier run had other options"):
+        run(paths, output=tmp_path / "out", metrics=("dice",), resume=True)  # objects by number
 
 
 # Nothing left behind

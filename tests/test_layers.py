@@ -19,7 +19,7 @@ ORDER = (
     ("statistics",),
     ("metrics",),
     ("table", "io"),
-    ("evaluation",),
+    ("evaluation", "objects"),
     ("leaderboard",),
     ("report",),
     ("folder",),

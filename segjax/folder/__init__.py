@@ -17,7 +17,7 @@ from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.folder.plan import OBJECT_METRICS as OBJECT_METRICS, Options as Options
 from segjax.folder.scoring import Entry, Progress, open_journal, score_all
-from segjax.folder.tabulating import notes_on_annotation, tabulate
+from segjax.folder.tabulating import notes_on_annotation, objects_of, tabulate
 from segjax.folder.writing import images_in, pictures_of, write
 from segjax.leaderboard.summary import summarise
 from segjax.metrics import get_metric
@@ -31,7 +31,8 @@ class Report:
     Attributes:
         table: every score.
         summary: the content of `summary.json`.
-        files: what was written, by kind: "scores", "summary", "report".
+        files: what was written, by kind: "scores", "summary", "report",
+            and "objects" if labels are objects.
         reused: cases taken from an earlier run.
     """
 
@@ -59,8 +60,8 @@ def evaluate_folder(
             Challenge layout.
         prediction: label maps to be judged, paired by name.
         metrics: names or aliases; None for a choice that suits what the folders hold.
-        output: folder for `scores.csv`, `summary.json`, `report.html` and the journal
-            `cases.jsonl`.
+        output: folder for `scores.csv`, `summary.json`, `report.html`, the journal
+            `cases.jsonl`, and `objects.csv` if labels are objects.
         resume: take from the journal in `output` what is there already.
         images: folder of the images that were segmented, to lay the pictures over.
         progress: called with (cases done, cases, name) after each case.
@@ -144,13 +145,16 @@ def run(
                 seed=options.seed,
             ),
         }
+        objects = objects_of(entries)
+        if plan.objects:
+            summary["objects"] = [{"case": k, **table.counts} for k, table in objects.items()]
     summary["compilations"] = compilations
     summary["seconds"] = round(time.perf_counter() - start, 3)
     summary = jsonable(summary)
     files: dict[str, Path] = {}
     if output is not None:
         pictures, surfaces = pictures_of(table, pairing, plan, beneath)
-        files = write(Path(output), table, summary, pictures, surfaces)
+        files = write(Path(output), table, summary, objects, pictures, surfaces)
     return Report(table=table, summary=summary, files=files, reused=scored.reused)
 
 

@@ -13,6 +13,7 @@ from segjax.case import Labels, Spacing
 from segjax.evaluation import DEFAULT_METRICS
 from segjax.leaderboard.intervals import REPLICATES
 from segjax.metrics import Metric, get_metric, length_unit
+from segjax.statistics import InstanceSurfaces
 
 
 # For maps of objects, whose labels are only numbers.
@@ -65,7 +66,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """Options, with what depends on the files filled in."""
+    """Options, with what depends on the files filled in.
+
+    `objects` says that labels are objects: each is told what becomes of it.
+    """
 
     options: Options
     metrics: tuple[Metric, ...]
@@ -73,6 +77,7 @@ class Plan:
     ignore: int | None
     names: Mapping[int, str]
     notes: list[str]
+    objects: bool
     markers: bool = False
 
     @property
@@ -86,11 +91,6 @@ class Plan:
         return tuple(m for m in self.metrics if m not in self.by_markers)
 
     @property
-    def pools(self) -> bool:
-        """Whether objects are judged, so that those of all cases can be pooled."""
-        return any(m.of_objects for m in self.metrics)
-
-    @property
     def fingerprint(self) -> dict[str, Any]:
         o = self.options
         labels = self.labels
@@ -102,6 +102,7 @@ class Plan:
             "ignore": self.ignore,
             "surface": o.surface,
             "markers": bool(self.by_markers),
+            "objects": self.objects,
         }
 
     def as_options(self) -> dict[str, Any]:
@@ -147,7 +148,9 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
         _check_unit(text, first, options, notes)
     if pairing.layout == "ctc":
         notes.extend(_on_tracking(pairing, chosen))
-    return Plan(options, chosen, labels, ignore, names, notes, bool(pairing.markers))
+    objects |= any(m.of_objects or m.statistic is InstanceSurfaces for m in chosen)
+    markers = bool(pairing.markers)
+    return Plan(options, chosen, labels, ignore, names, notes, objects, markers)
 
 
 def _of_objects(pairing: io.Pairing) -> tuple[str, ...]:

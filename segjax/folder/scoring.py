@@ -1,6 +1,6 @@
 """Score pair after pair, keeping a journal from which a run can be resumed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -13,7 +13,8 @@ from segjax.case import Case, check_spacing, distinct, make_case
 from segjax.evaluation import measure
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
 from segjax.folder.reading import Loaded, doubts_noted, load, read_ahead, sha256
-from segjax.metrics import Metric, get_metric
+from segjax.metrics import get_metric
+from segjax.objects import tell_objects
 from segjax.statistics import Confusion, Contingency, find_segments
 
 
@@ -75,8 +76,7 @@ def score_all(
                     entries.append(loaded)
                     reused += i < cases
                 else:
-                    metrics = plan.by_outlines if i < cases else plan.by_markers
-                    entries.append(_score(loaded, plan, metrics))
+                    entries.append(_score(loaded, plan, by_markers=i >= cases))
                     if journal is not None:
                         journal.append(entries[-1])
                 if progress is not None:
@@ -88,8 +88,9 @@ def score_all(
     return Scored(plan, entries[:cases], entries[cases:], reused)
 
 
-def _score(loaded: Loaded, plan: Plan, metrics: Sequence[Metric]) -> Entry:
+def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
     pair, r, p = loaded.pair, loaded.reference, loaded.prediction
+    metrics = plan.by_markers if by_markers else plan.by_outlines
     given = plan.options.spacing_of(r)
     try:
         ignore = None if r.array.dtype == np.bool_ else plan.ignore
@@ -103,11 +104,12 @@ def _score(loaded: Loaded, plan: Plan, metrics: Sequence[Metric]) -> Entry:
         )
         _check_listed(case, pair, plan)
         _check_few(case, pair, plan)
-        found = find_segments(case) if plan.pools else None
+        found = find_segments(case) if plan.objects else None
         at_hand = {} if found is None else {Contingency: found.contingency}
         counted, known = measure(case, [_COUNTS, *metrics], at_hand)
         others = [m for m in metrics if m.statistic is not Confusion]
         scores = {m.name: m(known[m.statistic], voxel_volume=case.voxel_volume) for m in others}
+        told = None if found is None or by_markers else tell_objects(case, found)
     except InputError as error:
         named = any(str(path) in str(error) for path in (pair.reference, pair.prediction) if path)
         raise error if named else InputError(f"{pair.reference}: {error}") from None
@@ -130,6 +132,7 @@ def _score(loaded: Loaded, plan: Plan, metrics: Sequence[Metric]) -> Entry:
         "counts": np.stack([c.tp, c.fp, c.fn, c.tn], -1).tolist(),
         "scores": {name: _written(score) for name, score in scores.items()},
         "overlaps": None if found is None else found.listed._asdict(),
+        "objects": None if told is None else told.to_record(),
     }
 
 
@@ -187,7 +190,7 @@ def open_journal(output: Path, resume: bool) -> io.Journal:
 def _earlier(journal: io.Journal | None) -> dict[str, Entry]:
     entries = [] if journal is None else journal.entries
     whole = {"case", "reference", "prediction", "shape", "spacing", "unit", "run", "labels"}
-    whole |= {"counts", "scores"}
+    whole |= {"counts", "scores", "objects"}
     if any(not whole <= entry.keys() for entry in entries):
         raise InputError(f"{journal.path}: is no journal of segjax; choose another --output")  # type: ignore[union-attr]
     return {entry["case"]: entry for entry in entries}
@@ -206,7 +209,7 @@ def _recall(pair: io.Pair, earlier: Mapping[str, Entry]) -> Entry | None:
 
 
 def _check_same_run(journal: io.Journal | None, earlier: Mapping[str, Entry], plan: Plan) -> None:
-    same = lambda e: e["run"] == plan.fingerprint and (e.get("overlaps") or not plan.pools)
+    same = lambda e: e["run"] == plan.fingerprint and (e.get("overlaps") or not plan.objects)
     if not all(same(entry) for entry in earlier.values()):
         path = "" if journal is None else journal.path
         raise InputError(

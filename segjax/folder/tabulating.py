@@ -11,6 +11,7 @@ from segjax._errors import InputError
 from segjax.case import diagonal
 from segjax.folder.scoring import Entry, Scored
 from segjax.metrics import Metric
+from segjax.objects import ObjectTable
 from segjax.statistics import Confusion, Contingency, Listing, join_listings, side_by_side
 from segjax.table import Label, Table, make_table
 
@@ -54,6 +55,15 @@ def tabulate(pairing: io.Pairing, scored: Scored) -> Table:
         diagonals=np.array([diagonal(e["shape"], e["spacing"]) for e in entries]),
         objects=objects,
     )
+
+
+def objects_of(entries: list[Entry]) -> dict[str, ObjectTable]:
+    """What becomes of the objects of each case; empty where labels are no objects."""
+    return {
+        entry["case"]: ObjectTable.from_record(entry["objects"])
+        for entry in entries
+        if entry["objects"] is not None
+    }
 
 
 def _found(entries: list[Entry]) -> list[int]:

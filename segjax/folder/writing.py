@@ -13,7 +13,8 @@ from segjax._errors import InputError
 from segjax.case import check_spacing
 from segjax.folder.plan import Plan
 from segjax.folder.reading import load
-from segjax.table import Table
+from segjax.objects import ObjectTable, error_map
+from segjax.table import Table, csv_text
 
 
 _PICTURES, _SURFACES = 12, 9
@@ -23,23 +24,28 @@ def write(
     output: Path,
     table: Table,
     summary: dict[str, Any],
+    objects: Mapping[str, ObjectTable],
     pictures: dict[str, Any],
     surfaces: report.Gallery | None,
 ) -> dict[str, Path]:
     """Make all there is to write, then write it."""
-    files = {
-        "scores": output / "scores.csv",
-        "summary": output / "summary.json",
-        "report": output / "report.html",
-    }
     contents = {
-        "scores": table.to_csv(),
-        "summary": json.dumps(summary, indent=1, ensure_ascii=False) + "\n",
-        "report": report.render(table, summary, pictures, surfaces),
+        "scores.csv": table.to_csv(),
+        **({"objects.csv": _lines(objects)} if objects else {}),
+        "summary.json": json.dumps(summary, indent=1, ensure_ascii=False) + "\n",
+        "report.html": report.render(table, summary, pictures, surfaces),
     }
-    for kind, content in contents.items():
-        io.write_atomic(files[kind], content)
-    return files
+    for name, content in contents.items():
+        io.write_atomic(output / name, content)
+    return {Path(name).stem: output / name for name in contents}
+
+
+def _lines(objects: Mapping[str, ObjectTable]) -> str:
+    """Objects of all cases, the case before each; of fewer axes, the last columns are empty."""
+    columns = max((table.columns for table in objects.values()), key=len)
+    rows = ((case, *row) for case, table in objects.items() for row in table.rows())
+    width = len(columns) + 1
+    return csv_text(("case", *columns), ((*row, *[""] * (width - len(row))) for row in rows))
 
 
 def pictures_of(
@@ -75,6 +81,7 @@ def pictures_of(
                 spacing=spacing,
                 ignore=ignore,
                 classes=not isinstance(plan.labels, str),
+                errors=_errors(r, p, plan, ignore) if plan.objects else None,
             )
         if name in measured:
             seen[name] = report.contours(
@@ -82,6 +89,10 @@ def pictures_of(
             )
     shown = {name: seen[name] for name in measured}
     return pictures, report.gallery(shown) if shown else None
+
+
+def _errors(r: np.ndarray, p: np.ndarray, plan: Plan, ignore: int | None) -> np.ndarray:
+    return error_map(reference=r, prediction=p, labels=plan.labels, ignore=ignore)
 
 
 def _deserving(table: Table, plan: Plan) -> list[str]:

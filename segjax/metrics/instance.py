@@ -47,7 +47,7 @@ def _sum(chosen: Any, values: Any) -> Any:
 
 
 def seg(t: Contingency) -> Scores:
-    """SEG, the segmentation accuracy of the Cell Tracking Challenge: the mean IoU of objects.
+    """Segmentation accuracy SEG of the Cell Tracking Challenge: the mean IoU of objects.
 
     The IoU of each reference object with the predicted object that covers more than half of
     it, 0 if none does; the mean over the reference objects, so that extra predicted objects
@@ -80,7 +80,7 @@ def _operations(t: Contingency) -> _Operations:
 
 
 def det(t: Contingency) -> Scores:
-    """DET, the detection accuracy of the Cell Tracking Challenge.
+    """Detection accuracy DET of the Cell Tracking Challenge.
 
     1 - min(AOGM-D, AOGM-D0) / AOGM-D0, where AOGM-D = 5 NS + 10 FN + FP is what mending the
     detections costs, and AOGM-D0 = 10 per reference object that of starting from nothing; see
@@ -362,7 +362,7 @@ def aji(t: Contingency) -> Scores:
 
 
 def aji_plus(t: Contingency) -> Scores:
-    """AJI+: the aggregated Jaccard index with one-to-one pairs of the greatest total IoU.
+    """Aggregated Jaccard index of one-to-one pairs (AJI+): those of the greatest total IoU.
 
     0 if either has no objects, undefined if both have none.
 

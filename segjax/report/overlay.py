@@ -1,6 +1,6 @@
 """Pictures of a case: where reference and prediction agree, and where they do not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ from segjax.report._canvas import (
 from segjax.report.theme import OVERLAY
 
 
-_BACKGROUND, _AGREEMENT, _MISSED, _EXTRA, _IGNORED = range(5)
-_FILL = ("background", "agreement", "missed", "extra", "ignored")
-_OPACITY = (0.0, 0.45, 0.6, 0.6, 0.35)  # of the colours over an image
+# Accurate, missed, spurious, merged and split objects are numbered as in `matching.KINDS`.
+_FILL = ("background", "agreement", "missed", "extra", "merged", "split", "ignored")
+_OPACITY = (0.0, 0.45, 0.6, 0.6, 0.6, 0.6, 0.35)  # of the colours over an image
+_BACKGROUND, _AGREEMENT, _MISSED, _EXTRA, _, _, _IGNORED = range(len(_FILL))
 _GREYS = (32, 16, 8)  # fewer in pictures that would be large
 
 
@@ -34,6 +35,7 @@ def picture(
     spacing: Sequence[float] | None = None,
     ignore: int | None = None,
     classes: bool = True,
+    errors: Any = None,
     size: int = 240,
 ) -> Picture:
     """Draw one slice of a case, with the outline of the reference.
@@ -50,6 +52,8 @@ def picture(
         ignore: label of the reference whose voxels are not judged.
         classes: equal labels mean the same thing, so that another label is a miss; False
             for instances and foregrounds, where any label agrees with any other.
+        errors: of objects, what becomes of each, as `segjax.error_map` paints it, of the same
+            shape; they are drawn in place of agreement and differences of voxels.
         size: of the longer side, in pixels at most.
 
     Raises:
@@ -66,9 +70,13 @@ def picture(
         raise InputError(
             f"a picture needs two label maps of one shape with voxels, got {r.shape} and {p.shape}"
         )
+    painted = None if errors is None else np.asarray(errors)
+    if painted is not None and painted.shape != r.shape:
+        raise InputError(f"the errors have shape {painted.shape}, the label maps {r.shape}")
     under = None if image is None else grey_of(np.asarray(image), r.shape)
     steps = [1.0] * r.ndim if spacing is None else [float(s) for s in spacing]
-    index, words = _slice(r, p, ignore, classes)
+    judge = partial(compare, ignore=ignore, classes=classes)
+    index, words = _slice(r, p, painted, judge)
     r, p = np.atleast_2d(r[index]), np.atleast_2d(p[index])
     row, column = [1.0, 1.0, *steps][-2:]
     if len(steps) == 1:  # a line is drawn as a ribbon
@@ -77,32 +85,41 @@ def picture(
     words.append(
         "whole image" if box == (slice(0, r.shape[0]), slice(0, r.shape[1])) else "cropped"
     )
-    r, p = r[box], p[box]
-    rows, columns = resampled(r.shape, (row, column), size)
-    r, p = r[rows][:, columns], p[rows][:, columns]
-    kinds = compare(r, p, ignore=ignore, classes=classes)
-    edge = outline(np.where(kinds == _IGNORED, 0, r))
-    below = None
-    if under is not None:
-        below = stretch(np.atleast_2d(under[index])[box][rows][:, columns])
+    rows, columns = resampled(r[box].shape, (row, column), size)
+    seen = lambda plane: np.atleast_2d(plane)[box][rows][:, columns]
+    kinds = judge(seen(r), seen(p), None if painted is None else seen(painted[index]))
+    edge = outline(np.where(kinds == _IGNORED, 0, seen(r)))
+    below = None if under is None else stretch(seen(under[index]))
     uri = small_uri(partial(_encode, kinds, edge, below), (1,) if below is None else _GREYS)
     return Picture(uri, kinds.shape[1], kinds.shape[0], ", ".join(words))
 
 
 def compare(
-    reference: np.ndarray, prediction: np.ndarray, *, ignore: int | None, classes: bool
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    errors: np.ndarray | None = None,
+    *,
+    ignore: int | None,
+    classes: bool,
 ) -> np.ndarray:
-    """Say of each voxel whether it agrees (1), is missed (2), extra (3) or ignored (4)."""
-    r, p = reference != 0, prediction != 0
-    same = (reference == prediction) if classes else True
-    kinds = np.select([r & p & same, r, p], [_AGREEMENT, _MISSED, _EXTRA], _BACKGROUND)
-    if ignore is not None:
-        kinds = np.where(reference == ignore, _IGNORED, kinds)
+    """Say of each voxel whether it agrees (1), is missed (2), extra (3) or ignored (6).
+
+    If the errors of objects are given, these (1 to 5) take the place of what is found voxel by
+    voxel.
+    """
+    if errors is None:
+        r, p = reference != 0, prediction != 0
+        same = (reference == prediction) if classes else True
+        errors = np.select([r & p & same, r, p], [_AGREEMENT, _MISSED, _EXTRA], _BACKGROUND)
+    kinds = errors if ignore is None else np.where(reference == ignore, _IGNORED, errors)
     return kinds.astype(np.uint8)
 
 
 def _slice(
-    reference: np.ndarray, prediction: np.ndarray, ignore: int | None, classes: bool
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    errors: np.ndarray | None,
+    judge: Callable[..., np.ndarray],
 ) -> tuple[tuple[int, ...], list[str]]:
     """Index of the plane to draw, and which one it is in words."""
     leading = (0,) * (reference.ndim - 3)
@@ -111,9 +128,10 @@ def _slice(
         return (), words
     r, p = reference[leading], prediction[leading]
     size = lambda mask: np.count_nonzero(mask, axis=(1, 2))
-    kinds = compare(r, p, ignore=ignore, classes=classes)
-    wrong, present = size((kinds == _MISSED) | (kinds == _EXTRA)), size(r != 0)
-    why = "where they differ most" if wrong.any() else "where the reference is largest"
+    kinds = judge(r, p, None if errors is None else errors[leading])
+    wrong, present = size((kinds >= _MISSED) & (kinds < _IGNORED)), size(r != 0)
+    why = "where they differ most" if errors is None else "where most is of objects in error"
+    why = why if wrong.any() else "where the reference is largest"
     if wrong.any() or present.any():
         best = int(np.argmax(wrong if wrong.any() else present))
     else:

@@ -10,6 +10,7 @@ from segjax.report.sections import provenance
 from segjax.report.sections._content import Content, named
 from segjax.report.sections.cases import cases
 from segjax.report.sections.headline import headline
+from segjax.report.sections.objects import objects
 from segjax.report.sections.spread import spread
 from segjax.report.surfaces import Gallery
 from segjax.report.theme import SCRIPT, css
@@ -41,7 +42,7 @@ def render(
         HTML that opens without a network; every text from outside is inert.
     """
     content = Content(table, summary, pictures, surfaces)
-    parts = (_header, headline, spread, cases, *_PROVENANCE)
+    parts = (_header, headline, objects, spread, cases, *_PROVENANCE)
     body = "".join(part(content) for part in parts)
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'

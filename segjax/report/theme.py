@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 
-# Agreement, missed and extra stay apart for every kind of colour blindness (tested by
-# simulation), on black and over greys.
+# What agrees and what does not, and the kinds of objects, stay apart for every kind of colour
+# blindness (tested by simulation), on black and over greys.
 OVERLAY = {
     "background": (20, 23, 27),
     "agreement": (143, 214, 196),
     "missed": (242, 142, 28),
     "extra": (47, 127, 224),
+    "merged": (221, 51, 68),
+    "split": (153, 85, 136),
     "ignored": (70, 74, 82),
     "outline": (255, 255, 255),
 }
@@ -197,6 +199,9 @@ select,input{font:inherit;font-size:.9rem;color:inherit;background:var(--paper);
   var(--background)}
 .swatch.line.ignored{background:no-repeat center/100% 4px
   linear-gradient(var(--ignored),var(--ignored)),var(--background)}
+.objects td:last-child,.objects th:last-child{text-align:left;white-space:normal;
+  padding-left:12px}
+.scroll+h3{margin-top:36px}
 .surfaces{grid-template-columns:repeat(auto-fill,minmax(min(320px,100%),1fr))}
 .legend+.surfaces{margin-top:20px}
 .cases thead th{position:sticky;top:0;background:var(--paper)}

@@ -43,10 +43,12 @@ from segjax.statistics.instances import (
 )
 from segjax.statistics.segments import (
     Listing as Listing,
+    Segments as Segments,
     count_matrix as count_matrix,
     count_segments as count_segments,
     find_segments as find_segments,
     join_listings as join_listings,
+    sum_indices as sum_indices,
 )
 from segjax.statistics.surface import (
     PointDistances as PointDistances,

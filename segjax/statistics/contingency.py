@@ -1,5 +1,6 @@
 """How often each segment of the reference meets each segment of the prediction."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -189,7 +190,7 @@ def _gather(index: Any, values: Any, size: int, how: str) -> Any:
         for _ in range(index.ndim - 1):
             one = jax.vmap(one)
         return one(index, values)
-    rows = index.reshape(-1, index.shape[-1])
+    rows = index.reshape(math.prod(index.shape[:-1]), index.shape[-1])
     flat = (rows + size * np.arange(len(rows))[:, None]).reshape(-1)
     values = np.broadcast_to(values, index.shape)
     shape, total = (*index.shape[:-1], size), size * len(rows)

@@ -4,6 +4,7 @@ A matching is a choice among the pairs of a `Contingency`, one boolean per pair.
 decided in whole numbers: in floating point, pairs exactly at 0.6 or 0.7 fall on either side.
 """
 
+import math
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
@@ -222,7 +223,8 @@ def _first(chosen: Any, over: Any, spread: Any) -> Any:
 
 def _assigned(t: Contingency, worth: Any) -> Any:
     if namespace(worth) is np:
-        rows = lambda x: np.broadcast_to(x, worth.shape).reshape(-1, worth.shape[-1])
+        flat = (math.prod(worth.shape[:-1]), worth.shape[-1])
+        rows = lambda x: np.broadcast_to(x, worth.shape).reshape(flat)
         each = zip(rows(worth), *map(rows, t.pairs), strict=True)
         return np.stack([_assigned_on_host(*row) for row in each]).reshape(worth.shape)
     if t.reference is not None:

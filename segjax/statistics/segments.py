@@ -5,7 +5,7 @@ stretches that stay in the processor's cache; only runs are counted. Nothing is 
 images but the images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,9 +18,11 @@ from segjax.statistics.contingency import ConfusionMatrix, Contingency
 _STRETCH = 2**18  # voxels looked at together
 _MOST_RUNS = 2**21  # that are kept before they are added up
 _MOST_CELLS_A_RUN = 4  # of a table that is quicker to fill than runs are to sort
+_MOST_LISTED = 2**16  # labels up to here are looked up in a list however few voxels there are
 _FEW_CELLS = 2**20  # up to here a table is quicker than sorting, and one with gaps than ranks
 
 Runs = tuple[np.ndarray, np.ndarray, np.ndarray]  # both labels, and how many voxels
+Stretch = tuple[int, np.ndarray, np.ndarray, np.ndarray | None]  # its start, both, what counts
 
 
 @dataclass(frozen=True)
@@ -145,26 +147,70 @@ def count_matrix(case: Case) -> ConfusionMatrix:
     return ConfusionMatrix(counts.reshape(n, n))
 
 
+def sum_indices(case: Case, found: Segments) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of the indices along each axis, over the voxels of each segment but the background.
+
+    Returns:
+        Of the reference and of the prediction, exact, of shape (segment, axis).
+    """
+    shape = case.reference.shape
+    line = max(shape[-1], 1)
+    sides = found.reference_labels, found.prediction_labels
+    sums = [np.zeros((len(shape), labels.size), np.int64) for labels in sides]
+    for start, r, p, kept in stretches(case):
+        change = _changes(r, p, kept)
+        change[-start % line :: line] = True  # a run stays in its line
+        first, length = _lengths(change, kept)
+        for labels, x, total in zip(sides, (r, p), sums, strict=True):
+            own = np.flatnonzero((x[first] != 0) & (length > 0))
+            segment, n = numbers_of(labels, x[first[own]]), length[own]
+            *before, last = np.unravel_index(first[own] + start, shape)
+            for axis, index in enumerate(before):
+                np.add.at(total[axis], segment, n * index)
+            np.add.at(total[-1], segment, n * last + n * (n - 1) // 2)
+    reference, prediction = (total.T for total in sums)
+    return reference, prediction
+
+
+def numbers_of(labels: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Numbers of the segments that have the labels of some voxels; 0 where there is none."""
+    most = int(x.max(initial=0))
+    if most <= max(_MOST_LISTED, x.size):
+        listed = labels[labels <= most].astype(np.intp)
+        numbers = np.zeros(most + 1, np.intp)
+        numbers[listed] = np.arange(listed.size)
+        return numbers[x]
+    place = np.minimum(np.searchsorted(labels, x), labels.size - 1)
+    return np.where(labels[place] == x, place, 0)
+
+
 def _runs(case: Case) -> Runs:
     """Label pair and length of the runs of equal pairs, voxels in memory order.
 
     Runs end where a stretch does. Of many, those of the same pair are added up.
     """
-    r, p = (_as_numbers(x.reshape(-1)) for x in (case.reference, case.prediction))
-    valid = None if case.valid is None else case.valid.reshape(-1)
     found: list[Runs] = []
     held = 0
-    for start in range(0, r.size, _STRETCH):
+    for _, r, p, kept in stretches(case):
+        first, length = _lengths(_changes(r, p, kept), kept)
+        found.append((r[first], p[first], length))
+        held += length.size
+        if held > _MOST_RUNS:
+            found = [_merged(_joined(found))]
+            held = found[0][0].size
+    return _joined(found)
+
+
+def stretches(case: Case) -> Iterator[Stretch]:
+    """Both maps flat, and which of their voxels count, a stretch at a time; at least one."""
+    r, p = (_as_numbers(x.reshape(-1)) for x in (case.reference, case.prediction))
+    valid = None if case.valid is None else case.valid.reshape(-1)
+    for start in range(0, max(r.size, 1), _STRETCH):
         part = slice(start, start + _STRETCH)
         kept = None if valid is None else valid[part]
         if case.ignore is not None:
             kept = r[part] != case.ignore if kept is None else kept & (r[part] != case.ignore)
-        found.append(_runs_of(r[part], p[part], kept))
-        held += found[-1][0].size
-        if held > _MOST_RUNS:
-            found = [_merged(_joined(found))]
-            held = found[0][0].size
-    return _joined(found) if found else _runs_of(r, p, None)
+        yield start, r[part], p[part], kept
 
 
 def _as_numbers(x: np.ndarray) -> np.ndarray:
@@ -178,20 +224,24 @@ def _joined(parts: list[Runs]) -> Runs:
     return r, p, length
 
 
-def _runs_of(r: np.ndarray, p: np.ndarray, kept: np.ndarray | None) -> Runs:
+def _changes(r: np.ndarray, p: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
+    """Where a run of equal pairs begins."""
     change = np.empty(r.size, bool)
     change[:1] = True
     np.not_equal(r[1:], r[:-1], out=change[1:])
     change[1:] |= p[1:] != p[:-1]
     if kept is not None:
         change[1:] |= kept[1:] != kept[:-1]
-    start = _places(change)
-    length = np.empty_like(start)
-    np.subtract(start[1:], start[:-1], out=length[:-1])
-    length[-1:] = r.size - start[-1:]
-    if kept is not None:
-        length = length * kept[start]
-    return r[start], p[start], length
+    return change
+
+
+def _lengths(change: np.ndarray, kept: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Where each run begins, and how many of its voxels count: all or none."""
+    first = _places(change)
+    length = np.empty_like(first)
+    np.subtract(first[1:], first[:-1], out=length[:-1])
+    length[-1:] = change.size - first[-1:]
+    return first, length if kept is None else length * kept[first]
 
 
 def _places(flags: np.ndarray) -> np.ndarray:

@@ -6,13 +6,14 @@ import pytest
 from segjax import InputError
 from segjax.report import picture
 from segjax.report.theme import OVERLAY
+from segjax.statistics import matching
 from tests.report.seeing import BLINDNESS, lab, pixels
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
 def test_kinds_can_be_told_apart(blindness):
     seen = lambda name: lab(OVERLAY[name], blindness)
-    kinds = ("background", "agreement", "missed", "extra")
+    kinds = ("background", "agreement", "missed", "extra", "merged", "split")
     for a, b in itertools.combinations(kinds, 2):
         assert np.linalg.norm(seen(a) - seen(b)) > 20  # CIE76; 2.3 is just noticeable
 
@@ -45,6 +46,50 @@ def test_another_label_is_a_miss_for_classes_only():
     middle = lambda **more: tuple(pixels(picture(ones, 2 * ones, size=8, **more))[4, 4])
     assert middle() == OVERLAY["missed"]
     assert middle(classes=False) == OVERLAY["agreement"]
+
+
+def test_objects_have_the_colour_of_their_kind():
+    kinds = {0: "background", matching.ACCURATE: "agreement", matching.MISSED: "missed"}
+    kinds |= {matching.SPURIOUS: "extra", matching.MERGED: "merged", matching.SPLIT: "split"}
+    errors = np.tile(np.repeat(list(kinds), 2), (12, 1))
+    nothing = np.zeros(errors.shape, int)
+    nothing[0, 0] = nothing[-1, -1] = 1  # so that nothing is cropped
+    drawn = pixels(picture(nothing, nothing, errors=errors, size=240))
+    for i, name in enumerate(kinds.values()):
+        assert tuple(drawn[110, 40 * i + 20]) == OVERLAY[name]
+
+
+def test_objects_in_error_are_outlined_and_shine_through():
+    reference, prediction = bands()
+    errors = np.where(reference | prediction, matching.MERGED, 0)
+    image = np.zeros((12, 12))
+    image[6:] = 1000.0
+    options = {"errors": errors, "size": 240}
+    drawn = pixels(picture(reference, prediction, **options))
+    assert tuple(drawn[110, 60]) == OVERLAY["outline"]
+    drawn = pixels(picture(reference, prediction, image=image, **options)).astype(int)
+    assert tuple(drawn[50, 30]) == (0, 0, 0)
+    assert (drawn[200, 210] > drawn[50, 210]).all()
+
+
+def test_ignored_voxels_have_no_kind():
+    reference = np.full((8, 8), 255)
+    reference[:, 4:] = 1
+    errors = np.full((8, 8), matching.SPLIT)
+    drawn = pixels(picture(reference, reference, errors=errors, ignore=255, size=80))
+    assert tuple(drawn[45, 15]) == OVERLAY["ignored"]
+    assert tuple(drawn[45, 65]) == OVERLAY["split"]
+
+
+def test_slice_is_the_one_with_most_of_objects_in_error():
+    reference, prediction = volume()  # differ most in slice 4
+    errors = np.where(reference, matching.ACCURATE, 0)
+    seen = picture(reference, prediction, errors=errors)
+    assert "where the reference is largest" in seen.caption
+    errors[1, 2, 2:6] = matching.MERGED
+    errors[2, 2, 2:4] = matching.MISSED
+    seen = picture(reference, prediction, errors=errors)
+    assert seen.caption.startswith("slice 2 of 5, where most is of objects in error")
 
 
 def test_ignored_voxels_are_not_judged():
@@ -159,3 +204,5 @@ def test_shapes_must_agree():
         picture(np.ones((2, 3)), np.ones((3, 2)))
     with pytest.raises(InputError, match="the image has shape"):
         picture(np.ones((2, 3)), np.ones((2, 3)), image=np.ones((5, 5)))
+    with pytest.raises(InputError, match="the errors have shape"):
+        picture(np.ones((2, 3)), np.ones((2, 3)), errors=np.ones((5, 5)))

@@ -254,6 +254,96 @@ def test_five_hundred_cases_stay_small():
     assert page.partition("<noscript>")[2].count('<th scope="row">case') >= 50
 
 
+# Objects
+
+
+def counts(table, **more):
+    """Of case i: 10 objects, of which i % 4 are missed, merged, or split, in turn."""
+    found = []
+    for i, case in enumerate(table.cases):
+        wrong = [i % 4 if i % 3 == k else 0 for k in range(3)]
+        kinds = dict(zip(("missed", "merged", "split"), wrong, strict=True))
+        kinds |= {"accurate": 10 - sum(wrong), "spurious": 2 * (i == 5)}
+        found.append({"case": case, "reference": 10, "prediction": 12, **kinds, **more})
+    return found
+
+
+def text_of(page):
+    return " ".join(" ".join(Outline(page).text).split())
+
+
+def test_objects_are_told_by_kind():
+    # Cases 0 to 5 have 0, 1, 2, 3, 0, 1 wrong: split 2 + 1, merged 1 + 0, missed 0 + 3.
+    table = scores.table()
+    page = scores.page(table, objects=counts(table))
+    assert Outline(page).open == []
+    text = text_of(page)
+    assert "60 objects in the reference, 72 predicted." in text
+    part = text.partition("Objects 60")[2].partition("Distributions")[0]
+    for words in (
+        "accurate 53 88.3 % of the reference",
+        "missed 3 5.0 % of the reference",
+        "merged 1 1.7 % of the reference",
+        "split 3 5.0 % of the reference",
+        "spurious 2 2.8 % of the prediction",
+    ):
+        assert words in text
+    listed = part.partition("Cases with most errors")[2]
+    # Case 3 misses 3; case 5 has 1 split and 2 spurious; then 2 and 1; 0 and 4 have none.
+    assert re.findall(r"case \d+", listed) == ["case 003", "case 005", "case 002", "case 001"]
+    assert "case 005 10 9 0 0 1 2" in listed
+    assert "2 of 6 cases without missed, merged, split or spurious objects." in listed
+
+
+def test_pictures_of_objects_have_a_legend_and_a_count():
+    table = scores.table()
+    page = scores.page(table, objects=counts(table))
+    cases = page.partition("<h2>Cases</h2>")[2]
+    legend = re.findall(r'<li><span class="swatch (\w+)"></span>([^<]+)</li>', cases)
+    assert legend == [
+        ("agreement", "accurate"),
+        ("missed", "missed"),
+        ("merged", "merged"),
+        ("split", "split"),
+        ("extra", "spurious"),
+        ("outline", "outline of the reference"),
+    ]
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    assert all(f".swatch.{swatch}" in style for swatch, _ in legend)
+    # Samples are cases 0, 4 and 2.
+    assert "10 accurate, 0 missed, 0 merged, 0 split, 0 spurious" in cases
+    assert "8 accurate, 0 missed, 0 merged, 2 split, 0 spurious" in cases
+
+
+def test_classes_are_not_told_by_kind(single):
+    assert "<h2>Objects</h2>" not in single
+    assert "agreement</li>" in single
+
+
+def test_page_of_no_objects_opens():
+    table = scores.table(1)
+    nothing = [dict.fromkeys(one, 0) | {"case": one["case"]} for one in counts(table)]
+    page = scores.page(table, objects=nothing)
+    assert "0 objects in the reference, 0 predicted." in text_of(page)
+    assert "Cases with most errors" not in page
+
+
+def test_at_most_ten_cases_are_listed():
+    table = scores.table(60)
+    listed = scores.page(table, objects=counts(table)).partition("Cases with most errors")[2]
+    assert listed.partition("</table>")[0].count('<th scope="row">') == 10
+
+
+def test_hostile_names_of_cases_with_objects_are_inert():
+    plain = scores.table()
+    hostile = scores.named(plain, HOSTILE, ["x"])
+    found, honest = (Outline(scores.page(t, objects=counts(t))) for t in (hostile, plain))
+    for tag in ("script", "img", "svg", "style", "b", "noscript"):
+        assert found.tags.count(tag) == honest.tags.count(tag)
+    assert not [name for _, name, _ in found.attributes if name.startswith("on")]
+    assert "".join(found.text).count(HOSTILE[1]) > "".join(honest.text).count(HOSTILE[1])
+
+
 @pytest.mark.parametrize("metric", ALL, ids=lambda m: m.name)
 def test_every_metric_has_a_short_name(metric):
     assert 5 < len(short(metric)) < 60

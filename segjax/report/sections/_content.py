@@ -46,6 +46,12 @@ class Content:
         return ranks.views(self.table)
 
     @cached_property
+    def objects(self) -> dict[str, dict[str, int]]:
+        """Counts of objects by case, as `ObjectTable.counts` has them; none for classes."""
+        entries = self.summary.get("objects") or []
+        return {e["case"]: {k: n for k, n in e.items() if k != "case"} for e in entries}
+
+    @cached_property
     def length_unit(self) -> str:
         """Unit of spacing, if all cases have one and the same."""
         inputs = self.summary.get("inputs") or []

@@ -10,6 +10,7 @@ from segjax.report import ranks
 from segjax.report._text import clean, escape, number, script_json
 from segjax.report.overlay import Picture
 from segjax.report.sections._content import Content, digits, label_choice, short
+from segjax.report.sections.objects import SWATCHES, counted
 from segjax.report.sections.surfaces import surfaces
 
 
@@ -19,11 +20,16 @@ _WORDS = {
     "u": ("undefined", "0/0: there was nothing to score"),
     "m": ("missed", "nothing was predicted although the reference has it"),
 }
+_OUTLINE = ("outline", "outline of the reference")
 _LEGEND = (
     ("agreement", "agreement"),
     ("missed", "missed: in the reference alone, or under another label"),
     ("extra", "extra: in the prediction alone"),
-    ("outline", "outline of the reference"),
+    _OUTLINE,
+)
+_OBJECT_LEGEND = (
+    *((swatch, kind) for kind, swatch in SWATCHES.items()),
+    _OUTLINE,
 )
 
 
@@ -56,7 +62,8 @@ def _samples(content: Content) -> str:
         for place, i in chosen.items()
     )
     legend = "".join(
-        f'<li><span class="swatch {kind}"></span>{words}</li>' for kind, words in _LEGEND
+        f'<li><span class="swatch {kind}"></span>{words}</li>'
+        for kind, words in (_OBJECT_LEGEND if content.objects else _LEGEND)
     )
     shown = f'<ul class="legend small">{legend}</ul>' if content.pictures else ""
     return (
@@ -69,10 +76,14 @@ def _samples(content: Content) -> str:
 def _sample(content: Content, place: str, case: str, score: str) -> str:
     seen = content.pictures.get(case)
     drawn = '<div class="none muted small">no picture</div>' if seen is None else _image(seen, case)
-    caption = f"<br>{escape(seen.caption)}" if seen is not None and seen.caption else ""
+    lines = [f"<code>{escape(case)}</code>"]
+    if case in content.objects:
+        lines.append(counted(content.objects[case]))
+    if seen is not None and seen.caption:
+        lines.append(escape(seen.caption))
     return (
         f"<figure><h3>{place.capitalize()}: {score}</h3>{drawn}"
-        f"<figcaption><code>{escape(case)}</code>{caption}</figcaption></figure>"
+        f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
     )
 
 
