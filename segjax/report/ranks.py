@@ -13,15 +13,20 @@ MEAN = "mean"  # stands for the mean over labels, as in `leaderboard.summarise`
 
 
 def leading_order(names: Iterable[str]) -> list[str]:
-    """Dice first, then as given; accuracy never first (MISeval's guideline)."""
-    ordered = sorted(names, key=lambda name: name != "dice")
+    """Dice first, then as given; accuracy never first (MISeval's guideline).
+
+    The guideline is one for voxels: a metric of objects that is given first stays there.
+    """
+    ordered = list(names)
+    if not ordered or not get_metric(ordered[0]).of_objects:
+        ordered = sorted(ordered, key=lambda name: name != "dice")
     if len(ordered) > 1 and _plain(ordered[0]) == "accuracy":
         ordered = [*ordered[1:], ordered[0]]
     return ordered
 
 
 def main_metric(names: Iterable[str]) -> Metric | None:
-    """Dice if it is there, else the first metric with a direction that is not accuracy."""
+    """The first in `leading_order` that has a direction and is not accuracy."""
     metrics = [get_metric(name) for name in leading_order(names)]
     return next((m for m in metrics if m.best is not None and _plain(m.name) != "accuracy"), None)
 

@@ -148,6 +148,19 @@ def test_dice_leads_and_accuracy_does_not(single):
     assert without.index("<code>iou") < without.index("<code>accuracy")
 
 
+def test_metric_of_objects_leads_if_it_is_given_first():
+    # Objects share 10, 9, 0, -, 6 and 5 voxels of 10; the last is not covered by more than half.
+    first = scores.page(scores.table(metrics=("seg", "dice")))
+    assert data(first)["main"] == "seg"
+    lead = first.partition('class="lead"')[2].partition("</p>")[0]
+    assert "0.500 of all objects together" in lead
+    assert "leads, as objects are judged" in text_of(first)
+    last = scores.page(scores.table(metrics=("dice", "seg")))
+    assert data(last)["main"] == "dice"
+    assert "of all objects together" not in last
+    assert "Dice leads, with IoU" in text_of(last)
+
+
 def test_a_page_of_accuracy_alone_has_no_lead():
     only = scores.page(scores.table(metrics=("accuracy",)))
     assert data(only)["main"] is None

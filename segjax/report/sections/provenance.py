@@ -6,7 +6,7 @@ from typing import Any
 
 from segjax.metrics import Metric
 from segjax.report._text import escape, number, plural
-from segjax.report.sections._content import Content, direction
+from segjax.report.sections._content import Content, direction, short
 
 
 GUIDELINE = "https://doi.org/10.1186/s13104-022-06096-y"
@@ -80,9 +80,12 @@ def guideline(content: Content) -> str:
         if lacking
         else ""
     )
+    leads = "Dice leads"
+    if content.main is not None and content.main.of_objects:
+        leads = f"{escape(short(content.main))} leads, as objects are judged; of voxels Dice"
     return (
         "<section><h2>How to read this page</h2><p>It follows the guideline of "
-        f'<a href="{GUIDELINE}">Müller, Soto-Rey and Kramer (2022)</a>: Dice leads, with IoU, '
+        f'<a href="{GUIDELINE}">Müller, Soto-Rey and Kramer (2022)</a>: {leads}, with IoU, '
         "sensitivity and specificity beside it; accuracy never leads, because it is near 1 for "
         "every small object, found or not; labels are scored one by one and background does not "
         "lift a mean; distributions are shown and not only means; samples are chosen by rank; "
