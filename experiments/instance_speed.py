@@ -1,4 +1,4 @@
-"""Speed of instance metrics: SEG, panoptic quality and a grid of AP, against every peer.
+"""Speed of instance metrics: how long do SEG, PQ and a grid of AP take, against every peer?
 
 As in `experiments.bench`, all take turns within one process, and `ratio` is the median over
 the rounds of CPU time (of all threads) of segjax over that of the peer. Ours is timed from

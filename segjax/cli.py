@@ -126,6 +126,11 @@ def command() -> None:
     "between voxels (nearest to the truth).",
 )
 @click.option(
+    "--relabel",
+    is_flag=True,
+    help="Take each connected piece of a label as an object: for masks, or ids in two places.",
+)
+@click.option(
     "--undefined",
     type=click.Choice(["omit", "best", "worst", "fail"]),
     default="omit",

@@ -12,14 +12,15 @@ from jaxtyping import Array, Bool, Integer, UInt8
 from segjax._errors import InputError
 from segjax._numerics import ratio
 from segjax.case import Case, Labels, Spacing, make_case
+from segjax.ops import components
 from segjax.statistics import Segments, contingency, find_segments, matching, sum_indices
 from segjax.statistics.segments import numbers_of, stretches
 from segjax.table import csv_text, data_frame, jsonable
 
 
 SIDES = ("reference", "prediction")
-_COLUMNS = ("side", "label", "kind", "match", "overlap", "iou", "voxels", "size")
-_WHOLE = ("code", "shared", "union", "voxels", "index_sums")
+_COLUMNS = ("side", "label", "kind", "match", "overlap", "iou", "voxels", "size", "pieces")
+_WHOLE = ("code", "shared", "union", "voxels", "pieces", "index_sums")
 _WORDS = np.array(["", *matching.KINDS])
 
 
@@ -65,6 +66,8 @@ class ObjectTable:
         shared: voxels that are of both.
         union: voxels that are of either.
         voxels: its own.
+        pieces: how many connected parts it has, neighbours touching at least by a corner; 0,
+            not known, in images of more than three axes.
         index_sums: sum over its voxels of the index along each axis, of shape (object, axis).
         spacing: voxel size along each axis.
     """
@@ -76,6 +79,7 @@ class ObjectTable:
     shared: np.ndarray
     union: np.ndarray
     voxels: np.ndarray
+    pieces: np.ndarray
     index_sums: np.ndarray
     spacing: tuple[float, ...]
 
@@ -201,6 +205,7 @@ def object_table(
     labels: Labels = None,
     ignore: int | None = None,
     valid: Any = None,
+    relabel: bool = False,
 ) -> ObjectTable:
     """Say of every object what becomes of it, where it is, how large, and what matches it.
 
@@ -216,6 +221,7 @@ def object_table(
         labels: objects to look at, others being background; None for all.
         ignore: label of the reference whose voxels are not counted.
         valid: mask of the voxels that are counted; all by default.
+        relabel: take each connected piece of a label as an object; they are numbered anew.
 
     Raises:
         InputError: if the input cannot be scored; see `segjax.case.make_case`.
@@ -225,10 +231,10 @@ def object_table(
         >>> reference = np.array([[1, 1, 1, 0, 4, 4]])
         >>> prediction = np.array([[0, 7, 7, 7, 0, 0]])
         >>> print(object_table(reference=reference, prediction=prediction).to_csv())
-        side,label,kind,match,overlap,iou,voxels,size,centroid-0,centroid-1
-        reference,1,accurate,7,0.6666666666666666,0.5,3,3.0,0.0,1.0
-        reference,4,missed,0,0.0,0.0,2,2.0,0.0,4.5
-        prediction,7,accurate,1,0.6666666666666666,0.5,3,3.0,0.0,2.0
+        side,label,kind,match,overlap,iou,voxels,size,pieces,centroid-0,centroid-1
+        reference,1,accurate,7,0.6666666666666666,0.5,3,3.0,1,0.0,1.0
+        reference,4,missed,0,0.0,0.0,2,2.0,1,0.0,4.5
+        prediction,7,accurate,1,0.6666666666666666,0.5,3,3.0,1,0.0,2.0
         <BLANKLINE>
     """
     case = make_case(
@@ -238,12 +244,14 @@ def object_table(
         labels=labels,
         ignore=ignore,
         valid=valid,
+        relabel=relabel,
     )
     return tell_objects(case, find_segments(case))
 
 
 def tell_objects(case: Case, found: Segments) -> ObjectTable:
     """`object_table` of a case whose segments are found."""
+    case = case.objects
     t, order = found.contingency, -1 if case.turned else 1
     kinds, sums = matching.kinds(t), sum_indices(case, found)
     there, back = matching.by_overlap(t), matching.by_overlap_back(t)
@@ -256,6 +264,7 @@ def tell_objects(case: Case, found: Segments) -> ObjectTable:
     joined = lambda parts: np.concatenate([x[o] for x, o in zip(parts, objects, strict=True)])
     met = [(x[n] * (n > 0)) for x, n in zip(sizes[::-1], partners, strict=True)]
     voxels, share = joined(sizes), joined(shares)
+    pieces = [_pieces(x, k) for x, k in zip((case.reference, case.prediction), own, strict=True)]
     return ObjectTable(
         in_reference=np.repeat([True, False], [o.size for o in objects]),
         label=_as_labels(joined(own)),
@@ -264,9 +273,20 @@ def tell_objects(case: Case, found: Segments) -> ObjectTable:
         shared=share,
         union=voxels + joined(met) - share,
         voxels=voxels,
+        pieces=joined(pieces),
         index_sums=joined(sums)[:, ::order],
         spacing=case.spacing[::order],
     )
+
+
+def _pieces(labels: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """How many connected parts each of the labels has."""
+    if labels.ndim > 3 or not labels.size:
+        return np.zeros(wanted.size, np.int64)
+    there, count = components.pieces(labels)
+    place = np.minimum(np.searchsorted(there, wanted), max(there.size - 1, 0))
+    found = there[place] == wanted if there.size else np.zeros(wanted.size, bool)
+    return np.where(found, count[place] if there.size else 0, 0)
 
 
 def error_map(
@@ -276,6 +296,7 @@ def error_map(
     labels: Labels = None,
     ignore: int | None = None,
     valid: Any = None,
+    relabel: bool = False,
 ) -> np.ndarray:
     """Image of what becomes of each object: 0 background, else a value of `matching.KINDS`.
 
@@ -289,6 +310,7 @@ def error_map(
         labels: objects to look at, others being background; None for all.
         ignore: label of the reference whose voxels are not counted, and 0 in the image.
         valid: mask of the voxels that are counted, the others being 0; all by default.
+        relabel: take each connected piece of a label as an object.
 
     Raises:
         InputError: if the input cannot be scored; see `segjax.case.make_case`.
@@ -301,8 +323,13 @@ def error_map(
         array([[1, 1, 1, 1, 2, 2]], dtype=uint8)
     """
     case = make_case(
-        reference=reference, prediction=prediction, labels=labels, ignore=ignore, valid=valid
-    )
+        reference=reference,
+        prediction=prediction,
+        labels=labels,
+        ignore=ignore,
+        valid=valid,
+        relabel=relabel,
+    ).objects
     found = find_segments(case)
     kinds = [code.astype(np.uint8) for code in matching.kinds(found.contingency)]
     own = (found.reference_labels, found.prediction_labels)

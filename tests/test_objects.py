@@ -296,3 +296,22 @@ def test_the_painting_lowers_for_accelerators():
     shape = jax.ShapeDtypeStruct((32, 40), np.int32)
     paint = lambda r, p: kind_map(reference=r, prediction=p, number=50)
     jax.export.export(jax.jit(paint), platforms=("cuda", "tpu"))(shape, shape)
+
+
+def test_objects_in_several_pieces_are_counted_and_can_be_split(rng):
+    reference = np.array([[5, 0, 5, 0, 0], [0, 7, 7, 0, 2**40]])
+    prediction = np.array([[5, 0, 0, 0, 0], [0, 0, 7, 0, 0]])
+    table = segjax.object_table(reference=reference, prediction=prediction)
+    pieces = dict(zip(table.label.tolist(), table.pieces.tolist(), strict=True))
+    assert table.pieces.tolist() == [2, 1, 1, 1, 1]
+    assert pieces[2**40] == 1
+    split = segjax.object_table(reference=reference, prediction=prediction, relabel=True)
+    assert split.pieces.tolist() == [1] * 6
+    assert split.counts["reference"] == 4
+    errors = segjax.error_map(reference=reference, prediction=prediction)
+    apart = segjax.error_map(reference=reference, prediction=prediction, relabel=True)
+    assert errors[0, 0] == errors[0, 2] != 0
+    assert apart[0, 0] == matching.ACCURATE
+    assert apart[0, 2] == matching.MISSED
+    four = segjax.object_table(reference=reference[None, None], prediction=prediction[None, None])
+    assert not four.pieces.any()

@@ -17,7 +17,7 @@ from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.folder.plan import OBJECT_METRICS as OBJECT_METRICS, Options as Options
 from segjax.folder.scoring import Entry, Progress, open_journal, score_all
-from segjax.folder.tabulating import notes_on_annotation, objects_of, tabulate
+from segjax.folder.tabulating import notes_on_annotation, notes_on_pieces, objects_of, tabulate
 from segjax.folder.writing import images_in, pictures_of, write
 from segjax.leaderboard.summary import summarise
 from segjax.metrics import get_metric
@@ -116,6 +116,7 @@ def run(
                 journal.close()
         plan, entries = scored.plan, scored.entries
         plan.notes.extend(notes_on_annotation(pairing, scored))
+        plan.notes.extend(notes_on_pieces(scored.entries))
         table = tabulate(pairing, scored)
         summary = {
             "segjax": __version__,

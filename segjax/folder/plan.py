@@ -37,6 +37,7 @@ class Options:
         spacing: voxel size along each array axis, in place of what the files say.
         ignore: label of the references whose voxels are not counted.
         surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
+        relabel: take each connected piece of a label as an object of its own.
         undefined: policy for 0/0; see `Table.resolved`.
         missing: policy for empty predictions; see `Table.resolved`.
         replicates: of the bootstrap.
@@ -52,6 +53,7 @@ class Options:
     spacing: Sequence[float] | float | None = None
     ignore: int | None = None
     surface: str = "voxel"
+    relabel: bool = False
     undefined: str = "omit"
     missing: str = "diagonal"
     replicates: int = REPLICATES
@@ -101,6 +103,7 @@ class Plan:
             "spacing": None if o.spacing is None else np.atleast_1d(o.spacing).tolist(),
             "ignore": self.ignore,
             "surface": o.surface,
+            "relabel": o.relabel,
             "markers": bool(self.by_markers),
             "objects": self.objects,
         }

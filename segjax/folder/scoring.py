@@ -101,6 +101,7 @@ def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
             labels=plan.labels,
             ignore=ignore,
             surface=plan.options.surface,
+            relabel=plan.options.relabel,
         )
         _check_listed(case, pair, plan)
         _check_few(case, pair, plan)

@@ -128,6 +128,24 @@ def notes_on_annotation(pairing: io.Pairing, scored: Scored) -> list[str]:
     ]
 
 
+def notes_on_pieces(entries: Sequence[Entry]) -> list[str]:
+    """Say so if objects lie in several places: some label maps number anew where others go on."""
+    found = [
+        (table, case, label)
+        for case, table in objects_of(list(entries)).items()
+        for label in np.flatnonzero(table.pieces > 1)
+    ]
+    if not found:
+        return []
+    table, case, first = found[0]
+    cases = len({case for _, case, _ in found})
+    return [
+        f"{len(found)} objects in {cases} cases are in several pieces "
+        f"(the first: label {table.label[first]} of the {table.side[first]} of {case}) and count "
+        "as one each; pass --relabel to take every piece as an object"
+    ]
+
+
 def _count(listings: list[Listing]) -> int:
     return len({label for listing in listings for label in listing.reference[0]})
 

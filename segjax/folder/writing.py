@@ -92,7 +92,9 @@ def pictures_of(
 
 
 def _errors(r: np.ndarray, p: np.ndarray, plan: Plan, ignore: int | None) -> np.ndarray:
-    return error_map(reference=r, prediction=p, labels=plan.labels, ignore=ignore)
+    return error_map(
+        reference=r, prediction=p, labels=plan.labels, ignore=ignore, relabel=plan.options.relabel
+    )
 
 
 def _deserving(table: Table, plan: Plan) -> list[str]:

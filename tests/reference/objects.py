@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from tests.reference import overlap
+from tests.reference import components, overlap
 
 
 def objects(labels, counted):
@@ -58,8 +58,11 @@ def rows(reference, prediction, spacing=None, labels=None, counted=None):
     for step in spacing:
         volume *= Fraction(step)
     found = []
-    sides = (("reference", references, predictions), ("prediction", predictions, references))
-    for (side, own, others), kind in zip(sides, kinds(references, predictions), strict=True):
+    sides = (
+        ("reference", reference, references, predictions),
+        ("prediction", prediction, predictions, references),
+    )
+    for (side, image, own, others), kind in zip(sides, kinds(references, predictions), strict=True):
         for k, voxels in own.items():
             best = match(voxels, others)
             other = others.get(best, set())
@@ -69,7 +72,8 @@ def rows(reference, prediction, spacing=None, labels=None, counted=None):
                 for axis, step in enumerate(spacing)
             ]
             scores = Fraction(shared, len(voxels)), Fraction(shared, len(voxels | other))
-            sizes = len(voxels), len(voxels) * volume
+            pieces = components.components(image == k, image.ndim)[1] if image.ndim < 4 else 0
+            sizes = len(voxels), len(voxels) * volume, pieces
             found.append((side, k, kind[k], best, *scores, *sizes, *centre))
     return found
 
