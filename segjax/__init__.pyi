@@ -112,6 +112,7 @@ mhd: MetricFunction
 nemhd: MetricFunction
 nsd: MetricFunction
 average_hausdorff: MetricFunction
+object_hausdorff: MetricFunction
 boundary_iou: MetricFunction
 boundary_iou_euclidean: MetricFunction
 unmatched_objects: MetricFunction

@@ -34,6 +34,7 @@ from segjax.statistics import (
     ConfusionMatrix,
     Foreground,
     InstanceSurfaces,
+    ObjectDistances,
     PointDistances,
     Scribbles,
     SurfaceBands,
@@ -44,6 +45,7 @@ from segjax.statistics import (
     count_masks,
     instance_surfaces,
     label_confusion,
+    object_distances,
     soft_confusion,
     surface_distances,
 )
@@ -61,6 +63,7 @@ DEFAULT_METRICS = (
 )
 _TOGETHER, _VOXELS = 64, 2**24  # cases that are measured at once, and voxels of them
 _OF_MASKS = (SurfaceDistances, BoundaryBands)  # statistics of one label at a time
+_OF_OBJECTS = (InstanceSurfaces, ObjectDistances)  # of all labels, but for their base
 
 
 def evaluate(
@@ -411,7 +414,7 @@ def _traced_statistic(
         if kind is not Confusion or wanted is not None:
             raise InputError("probabilities have overlap metrics of one foreground only")
         return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
-    one_label = issubclass(kind, _OF_MASKS) and kind is not InstanceSurfaces
+    one_label = issubclass(kind, _OF_MASKS) and kind not in _OF_OBJECTS
     if issubclass(kind, BoundaryBands):
         of_masks = partial(boundary_bands, valid=valid, euclidean=kind is SurfaceBands)
     else:
@@ -428,7 +431,7 @@ def _traced_statistic(
             raise InputError(
                 "the labels of a map are not known while tracing: pass labels=, or boolean masks"
             )
-        if kind is InstanceSurfaces and not r.dtype == p.dtype == jnp.bool_:
+        if kind in _OF_OBJECTS and not r.dtype == p.dtype == jnp.bool_:
             raise InputError("the objects of a map are not known while tracing: pass labels=")
         r, p, wanted = r != 0, p != 0, (1,)
         if kind is Confusion:
@@ -447,6 +450,8 @@ def _traced_statistic(
     codes = {"reference": _codes(r, segments), "prediction": _codes(p, segments), "valid": valid}
     if kind is InstanceSurfaces:
         return instance_surfaces(**codes, number=len(segments), spacing=spacing, surface=surface)
+    if kind is ObjectDistances:
+        return object_distances(**codes, number=len(segments), spacing=spacing)
     rows = len(segments) + 1
     pairs = contingency(**codes, num_reference=rows, num_prediction=rows)
     return ConfusionMatrix(pairs.table) if kind is ConfusionMatrix else pairs

@@ -36,6 +36,11 @@ from segjax.statistics.instances import (
     instance_surfaces as instance_surfaces,
     measure_instances as measure_instances,
 )
+from segjax.statistics.object_distances import (
+    ObjectDistances as ObjectDistances,
+    measure_objects as measure_objects,
+    object_distances as object_distances,
+)
 from segjax.statistics.segments import (
     count_matrix as count_matrix,
     count_segments as count_segments,
@@ -63,6 +68,7 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     SurfaceDistances: measure_surfaces,
     PointDistances: measure_points,
     InstanceSurfaces: measure_instances,
+    ObjectDistances: measure_objects,
     BoundaryBands: measure_bands,
     SurfaceBands: measure_surface_bands,
 }
