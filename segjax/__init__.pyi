@@ -90,6 +90,9 @@ average_precision: MetricFunction
 dsb_score: MetricFunction
 mean_matched_score: MetricFunction
 mean_true_score: MetricFunction
+centroid_f1: MetricFunction
+centroid_precision: MetricFunction
+centroid_recall: MetricFunction
 aji: MetricFunction
 aji_plus: MetricFunction
 dice2: MetricFunction

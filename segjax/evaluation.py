@@ -30,6 +30,7 @@ from segjax.statistics import (
     STACKED,
     STATISTICS,
     BoundaryBands,
+    Centroids,
     Confusion,
     ConfusionMatrix,
     Foreground,
@@ -40,6 +41,7 @@ from segjax.statistics import (
     SurfaceBands,
     SurfaceDistances,
     boundary_bands,
+    centroids,
     confusion,
     contingency,
     count_masks,
@@ -63,7 +65,7 @@ DEFAULT_METRICS = (
 )
 _TOGETHER, _VOXELS = 64, 2**24  # cases that are measured at once, and voxels of them
 _OF_MASKS = (SurfaceDistances, BoundaryBands)  # statistics of one label at a time
-_OF_OBJECTS = (InstanceSurfaces, ObjectDistances)  # of all labels, but for their base
+_OF_OBJECTS = (InstanceSurfaces, ObjectDistances, Centroids)  # of all labels together
 
 
 def evaluate(
@@ -450,8 +452,9 @@ def _traced_statistic(
     codes = {"reference": _codes(r, segments), "prediction": _codes(p, segments), "valid": valid}
     if kind is InstanceSurfaces:
         return instance_surfaces(**codes, number=len(segments), spacing=spacing, surface=surface)
-    if kind is ObjectDistances:
-        return object_distances(**codes, number=len(segments), spacing=spacing)
+    if kind in (ObjectDistances, Centroids):
+        build = object_distances if kind is ObjectDistances else centroids
+        return build(**codes, number=len(segments), spacing=spacing)
     rows = len(segments) + 1
     pairs = contingency(**codes, num_reference=rows, num_prediction=rows)
     return ConfusionMatrix(pairs.table) if kind is ConfusionMatrix else pairs

@@ -11,6 +11,11 @@ from segjax.statistics.bands import (
     measure_bands as measure_bands,
     measure_surface_bands as measure_surface_bands,
 )
+from segjax.statistics.centroid import (
+    Centroids as Centroids,
+    centroids as centroids,
+    measure_centroids as measure_centroids,
+)
 from segjax.statistics.confusion import (
     Confusion as Confusion,
     Foreground as Foreground,
@@ -69,6 +74,7 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     PointDistances: measure_points,
     InstanceSurfaces: measure_instances,
     ObjectDistances: measure_objects,
+    Centroids: measure_centroids,
     BoundaryBands: measure_bands,
     SurfaceBands: measure_surface_bands,
 }

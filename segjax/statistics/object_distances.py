@@ -101,7 +101,7 @@ def _farthest(
 
 def _to_counterparts(both: Any, with_most: Any, sizes: Any) -> Surface:
     shared = jnp.take_along_axis(both, jnp.maximum(with_most - 1, 0)[:, None], axis=1)[:, 0]
-    distance = jnp.where(with_most > 0, shared, both.min(axis=1))
+    distance = jnp.where(with_most > 0, shared, both.min(axis=1, initial=jnp.inf))
     return Surface(jnp.where(sizes > 0, distance, 0), sizes.astype(jnp.float32))
 
 
