@@ -19,6 +19,7 @@ _HOMES = {
     "evaluate": "segjax.evaluation",
     "evaluate_batch": "segjax.evaluation",
     "evaluate_folder": "segjax.folder",
+    "coco_ap": "segjax.metrics.detection",
     "get_metric": "segjax.metrics",
     "Metric": "segjax.metrics",
     "METRICS": "segjax.metrics",
