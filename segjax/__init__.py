@@ -23,6 +23,7 @@ _HOMES = {
     "get_metric": "segjax.metrics",
     "Metric": "segjax.metrics",
     "METRICS": "segjax.metrics",
+    "panoptic_quality": "segjax.metrics.panoptic",
     "Table": "segjax.table",
 }
 _MODULES = (

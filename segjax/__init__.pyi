@@ -22,6 +22,7 @@ from segjax.evaluation import evaluate as evaluate, evaluate_batch as evaluate_b
 from segjax.folder import evaluate_folder as evaluate_folder
 from segjax.metrics import METRICS as METRICS, Metric as Metric, get_metric as get_metric
 from segjax.metrics.detection import coco_ap as coco_ap
+from segjax.metrics.panoptic import panoptic_quality as panoptic_quality
 from segjax.table import Table as Table
 
 class MetricFunction(Protocol):

@@ -137,7 +137,7 @@ def ctc_fp(t: Contingency) -> Counts:
 def pq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> Scores:
     """Panoptic quality: the sum of IoU over TP + FP / 2 + FN / 2, that is SQ times RQ.
 
-    Pairs match if their IoU is more than 0.5. Of one class; see `segjax.panoptic` for
+    Pairs match if their IoU is more than 0.5. Of one class; see `segjax.panoptic_quality` for
     several. 0 if either has no objects, undefined if both have none.
 
     Args:
