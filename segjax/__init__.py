@@ -19,12 +19,14 @@ _HOMES = {
     "evaluate": "segjax.evaluation",
     "evaluate_batch": "segjax.evaluation",
     "evaluate_folder": "segjax.folder",
+    "coco_ap": "segjax.metrics.detection",
     "get_metric": "segjax.metrics",
     "Metric": "segjax.metrics",
     "METRICS": "segjax.metrics",
     "ObjectTable": "segjax.objects",
     "error_map": "segjax.objects",
     "object_table": "segjax.objects",
+    "panoptic_quality": "segjax.metrics.panoptic",
     "Table": "segjax.table",
 }
 _MODULES = (

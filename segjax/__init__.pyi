@@ -22,6 +22,8 @@ from segjax._version import __version__ as __version__
 from segjax.evaluation import evaluate as evaluate, evaluate_batch as evaluate_batch
 from segjax.folder import evaluate_folder as evaluate_folder
 from segjax.metrics import METRICS as METRICS, Metric as Metric, get_metric as get_metric
+from segjax.metrics.detection import coco_ap as coco_ap
+from segjax.metrics.panoptic import panoptic_quality as panoptic_quality
 from segjax.objects import (
     ObjectTable as ObjectTable,
     error_map as error_map,
@@ -98,6 +100,9 @@ average_precision: MetricFunction
 dsb_score: MetricFunction
 mean_matched_score: MetricFunction
 mean_true_score: MetricFunction
+centroid_f1: MetricFunction
+centroid_precision: MetricFunction
+centroid_recall: MetricFunction
 aji: MetricFunction
 aji_plus: MetricFunction
 dice2: MetricFunction
@@ -120,6 +125,7 @@ mhd: MetricFunction
 nemhd: MetricFunction
 nsd: MetricFunction
 average_hausdorff: MetricFunction
+object_hausdorff: MetricFunction
 boundary_iou: MetricFunction
 boundary_iou_euclidean: MetricFunction
 unmatched_objects: MetricFunction

@@ -32,11 +32,13 @@ from segjax.statistics import (
     STATISTICS,
     BoundaryBands,
     Calibration,
+    Centroids,
     Confusion,
     ConfusionMatrix,
     Contingency,
     Foreground,
     InstanceSurfaces,
+    ObjectDistances,
     PointDistances,
     Scribbles,
     Skeletons,
@@ -45,11 +47,13 @@ from segjax.statistics import (
     Topology,
     boundary_bands,
     calibration,
+    centroids,
     confusion,
     contingency,
     count_masks,
     instance_surfaces,
     label_confusion,
+    object_distances,
     side_by_side,
     skeletons,
     soft_confusion,
@@ -71,6 +75,7 @@ DEFAULT_METRICS = (
 _TOGETHER, _VOXELS = 64, 2**24  # cases that are measured at once, and voxels of them
 # Statistics of one label at a time.
 _OF_MASKS = (SurfaceDistances, BoundaryBands, Skeletons, Topology)
+_OF_OBJECTS = (InstanceSurfaces, ObjectDistances, Centroids)  # of all labels together
 
 
 def evaluate(
@@ -476,7 +481,7 @@ def _traced_statistic(
                 "probabilities have metrics of overlap or calibration, of one foreground"
             )
         return soft_confusion(reference=r[..., None], probability=p[..., None], valid=valid)
-    one_label = issubclass(kind, _OF_MASKS) and kind is not InstanceSurfaces
+    one_label = issubclass(kind, _OF_MASKS) and kind not in _OF_OBJECTS
     if issubclass(kind, BoundaryBands):
         of_masks = partial(boundary_bands, valid=valid, euclidean=kind is SurfaceBands)
     elif kind in (Skeletons, Topology):
@@ -495,7 +500,7 @@ def _traced_statistic(
             raise InputError(
                 "the labels of a map are not known while tracing: pass labels=, or boolean masks"
             )
-        if kind is InstanceSurfaces and not r.dtype == p.dtype == jnp.bool_:
+        if kind in _OF_OBJECTS and not r.dtype == p.dtype == jnp.bool_:
             raise InputError("the objects of a map are not known while tracing: pass labels=")
         r, p, wanted = r != 0, p != 0, (1,)
         if kind is Confusion:
@@ -514,6 +519,9 @@ def _traced_statistic(
     codes = {"reference": _codes(r, segments), "prediction": _codes(p, segments), "valid": valid}
     if kind is InstanceSurfaces:
         return instance_surfaces(**codes, number=len(segments), spacing=spacing, surface=surface)
+    if kind in (ObjectDistances, Centroids):
+        build = object_distances if kind is ObjectDistances else centroids
+        return build(**codes, number=len(segments), spacing=spacing)
     rows = len(segments) + 1
     pairs = contingency(**codes, num_reference=rows, num_prediction=rows)
     return ConfusionMatrix(pairs.table) if kind is ConfusionMatrix else pairs

@@ -20,6 +20,33 @@ def label_maps(rng, shape, labels=(0, 1, 2, 5)):
     return reference, prediction
 
 
+def cells(rng, shape, number, *, sloppy=True):
+    """Boxes and balls that touch; and what a careless segmentation makes of them.
+
+    Objects are moved, dropped, cut in two, run together and added.
+    """
+    reference, prediction = np.zeros((2, *shape), np.int32)
+    axes = np.indices(shape)
+    for k in range(1, number + 1):
+        centre = np.array([rng.integers(0, n) for n in shape])
+        radius = rng.integers(1, 5)
+        apart = np.abs(axes - centre.reshape(-1, *(1,) * len(shape)))
+        far = apart.max(0) if rng.random() < 0.5 else np.sqrt((apart**2).sum(0))
+        inside = far <= radius
+        reference[inside] = k
+        fate = rng.random() if sloppy else 1.0
+        if fate < 0.1:
+            continue
+        moved = np.roll(inside, tuple(rng.integers(-1, 2, len(shape))), range(len(shape)))
+        prediction[moved] = k
+        if fate < 0.2:
+            prediction[moved & (axes[0] < centre[0])] = number + k
+        elif fate < 0.3 and k > 1:
+            prediction[moved] = k - 1
+    numbers = rng.permutation(2 * number) + 1
+    return reference, np.where(prediction > 0, numbers[prediction - 1], 0).astype(np.int32)
+
+
 def corner_cases(shape=(6, 5)):
     """Pairs of masks where formulas break: (name, reference, prediction)."""
     empty, full = np.zeros(shape, bool), np.ones(shape, bool)

@@ -16,6 +16,7 @@ from segjax.statistics import (
     STATISTICS,
     BoundaryBands,
     Calibration,
+    Centroids,
     Confusion,
     ConfusionMatrix,
     Contingency,
@@ -142,6 +143,12 @@ def test_leading_axes_are_free(metric, rng):
         wrap = lambda x: metric.statistic(*np.moveaxis(x, -3, 0), diagonal=100.0)
     elif metric.statistic is Contingency:
         one, wrap = rng.integers(0, 9, (4, 4)), Contingency.from_table
+    elif metric.statistic is Centroids:
+        one = rng.integers(0, 9, (2, 4, 3)).astype(float)
+        there = lambda x: x[..., 2] > 2
+        wrap = lambda x: Centroids(
+            x[..., 0, :, :2], x[..., 1, :, :2], there(x[..., 0, :, :]), there(x[..., 1, :, :])
+        )
     elif metric.statistic is ConfusionMatrix:
         one, wrap = rng.integers(0, 9, (4, 4)), ConfusionMatrix
     elif metric.statistic is Topology:
@@ -193,6 +200,7 @@ def test_a_printed_name_reads_back(metric):
         "width": 3,
         "bins": 10,
         "closed": "right",
+        "distance": 2,
         "unmatched": "omit",
         "threshold": 0.7,
         "strict": True,

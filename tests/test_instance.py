@@ -246,7 +246,8 @@ def test_relabelled_objects_score_as_their_pieces(shape, rng):
                 sides = kept(reference), kept(prediction)
             valid = reference != 2 if "ignore" in options else None
             pieces = [split(x) for x in sides]
-            metrics = ("seg", "pq", "aji", "vi_split", "unmatched_objects")
+            metrics = ("seg", "pq", "aji", "vi_split", "unmatched_objects", "centroid_f1")
+            metrics += ("object_hausdorff",)
             expected = segjax.evaluate(
                 reference=pieces[0], prediction=pieces[1], valid=valid, metrics=metrics
             )

@@ -250,6 +250,7 @@ def test_rows_are_written_as_text_as_json_and_as_a_frame():
         "iou": repr(2 / 3),
         "voxels": "2",
         "size": "2.0",
+        "pieces": "1",
         "centroid-0": "0.0",
         "centroid-1": "0.5",
     }

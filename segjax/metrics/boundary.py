@@ -20,6 +20,7 @@ from segjax.metrics._metric import Metric
 from segjax.statistics import (
     BoundaryBands,
     InstanceSurfaces,
+    ObjectDistances,
     PointDistances,
     Surface,
     SurfaceBands,
@@ -307,6 +308,21 @@ def average_hausdorff(d: PointDistances) -> Scores:
     return masd(d)
 
 
+def object_hausdorff(d: ObjectDistances) -> Scores:
+    """Object Hausdorff distance of the GlaS challenge: of each object to what it overlaps most.
+
+    The mean over the objects of each map, each weighing its size, of the Hausdorff distance
+    (of all voxels) to the object of the other map that it shares most voxels with, the
+    smallest of several; if it overlaps none, to the one for which that is least. Then the
+    mean of both maps. Infinite if one map has no objects, undefined if both have none.
+
+    References:
+        Sirinukunwattana, K. et al. (2017). Gland segmentation in colon histology images: the
+        GlaS challenge contest. Med. Image Anal. 35, 489-502. doi:10.1016/j.media.2016.08.008
+    """
+    return masd(d)
+
+
 def boundary_iou(b: BoundaryBands, *, width: float | int = 0.02) -> Scores:
     """Boundary IoU: intersection over union of the bands inside both boundaries.
 
@@ -383,6 +399,12 @@ METRICS = (
         function=average_hausdorff,
         statistic=PointDistances,
         aliases=("AHD", "AverageHausdorffDistance", "average Hausdorff distance"),
+    ),
+    _length(
+        function=object_hausdorff,
+        statistic=ObjectDistances,
+        per="image",
+        aliases=("object-level Hausdorff",),
     ),
     _metric(function=nemhd, best=1.0, worst=0.0, aliases=("neMHD",)),
     _metric(

@@ -2,7 +2,8 @@
 
 Labels are objects and only tell them apart. Unless said otherwise a pair matches that is
 one-to-one; where a metric has a threshold of 0.5, at which pairs match by themselves, lower
-ones take the best assignment (see `segjax.statistics.matching`).
+ones take the best assignment (see `segjax.statistics.matching`). Detection by centroids is a
+function of these, whatever overlaps.
 """
 
 from fractions import Fraction
@@ -15,7 +16,7 @@ from segjax._errors import InputError
 from segjax._numerics import AnyArray, namespace, ratio
 from segjax.metrics import overlap
 from segjax.metrics._metric import Metric
-from segjax.statistics import Contingency, Foreground, Scribbles, matching
+from segjax.statistics import Centroids, Contingency, Foreground, Scribbles, matching
 
 
 Scores: TypeAlias = Float[AnyArray, "*batch"]
@@ -136,7 +137,7 @@ def ctc_fp(t: Contingency) -> Counts:
 def pq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> Scores:
     """Panoptic quality: the sum of IoU over TP + FP / 2 + FN / 2, that is SQ times RQ.
 
-    Pairs match if their IoU is more than 0.5. Of one class; see `segjax.panoptic` for
+    Pairs match if their IoU is more than 0.5. Of one class; see `segjax.panoptic_quality` for
     several. 0 if either has no objects, undefined if both have none.
 
     Args:
@@ -333,6 +334,73 @@ def mean_true_score(
     return ratio(_sum(chosen, t.iou), t.reference_objects)
 
 
+# Detection, by the distance between centroids.
+
+
+def _detected(c: Centroids, distance: float | int) -> _Matched:
+    tp = (matching.by_centroids(c, distance=distance) >= 0).sum(-1)
+    return _Matched(tp, c.prediction_there.sum(-1) - tp, c.reference_there.sum(-1) - tp)
+
+
+def centroid_f1(c: Centroids, *, distance: float | int = 5.0) -> Scores:
+    """F1 score of detection by centroids: 2 TP / (2 TP + FP + FN).
+
+    TP counts pairs of objects whose centroids are at most `distance` apart: one-to-one, as
+    many as can be. Shapes have no say. 0 if either has no objects, undefined if both have
+    none.
+
+    Args:
+        c: the centroids.
+        distance: in the unit of spacing.
+
+    Raises:
+        InputError: if `distance` is negative.
+
+    References:
+        Sage, D. et al. (2015). Quantitative evaluation of software packages for
+        single-molecule localization microscopy. Nat. Methods 12, 717-724.
+        doi:10.1038/nmeth.3442
+
+        Sirinukunwattana, K. et al. (2016). Locality sensitive deep learning for detection and
+        classification of nuclei in routine colon cancer histology images. IEEE TMI 35(5),
+        1196-1206. doi:10.1109/TMI.2016.2525803
+    """
+    m = _detected(c, distance)
+    return ratio(2 * m.tp, 2 * m.tp + m.fp + m.fn)
+
+
+def centroid_precision(c: Centroids, *, distance: float | int = 5.0) -> Scores:
+    """Precision of detection by centroids: TP / (TP + FP), of what is predicted.
+
+    Pairs match as in `centroid_f1`. Undefined if nothing is predicted.
+
+    Args:
+        c: the centroids.
+        distance: in the unit of spacing.
+
+    References:
+        Sage et al. (2015); see `centroid_f1`.
+    """
+    m = _detected(c, distance)
+    return ratio(m.tp, m.tp + m.fp)
+
+
+def centroid_recall(c: Centroids, *, distance: float | int = 5.0) -> Scores:
+    """Recall of detection by centroids: TP / (TP + FN), of what is there.
+
+    Pairs match as in `centroid_f1`. Undefined without reference objects.
+
+    Args:
+        c: the centroids.
+        distance: in the unit of spacing.
+
+    References:
+        Sage et al. (2015); see `centroid_f1`.
+    """
+    m = _detected(c, distance)
+    return ratio(m.tp, m.tp + m.fn)
+
+
 # Aggregated overlap.
 
 
@@ -520,6 +588,9 @@ METRICS = (
     _score(function=dsb_score, aliases=("DSB", "DSB 2018")),
     _score(function=mean_matched_score, aliases=()),
     _score(function=mean_true_score, aliases=()),
+    _metric(function=centroid_f1, statistic=Centroids, aliases=("detection F1",)),
+    _metric(function=centroid_precision, statistic=Centroids, aliases=("detection precision",)),
+    _metric(function=centroid_recall, statistic=Centroids, aliases=("detection recall",)),
     _score(function=aji, aliases=("AJI", "aggregated Jaccard index")),
     _score(function=aji_plus, aliases=("AJI+",)),
     _score(function=dice2, aliases=("DICE2", "ensemble Dice")),

@@ -16,6 +16,11 @@ from segjax.statistics.calibration import (
     calibration as calibration,
     measure_calibration as measure_calibration,
 )
+from segjax.statistics.centroid import (
+    Centroids as Centroids,
+    centroids as centroids,
+    measure_centroids as measure_centroids,
+)
 from segjax.statistics.confusion import (
     Confusion as Confusion,
     Foreground as Foreground,
@@ -40,6 +45,11 @@ from segjax.statistics.instances import (
     InstanceSurfaces as InstanceSurfaces,
     instance_surfaces as instance_surfaces,
     measure_instances as measure_instances,
+)
+from segjax.statistics.object_distances import (
+    ObjectDistances as ObjectDistances,
+    measure_objects as measure_objects,
+    object_distances as object_distances,
 )
 from segjax.statistics.segments import (
     Listing as Listing,
@@ -80,6 +90,8 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
     SurfaceDistances: measure_surfaces,
     PointDistances: measure_points,
     InstanceSurfaces: measure_instances,
+    ObjectDistances: measure_objects,
+    Centroids: measure_centroids,
     BoundaryBands: measure_bands,
     SurfaceBands: measure_surface_bands,
     Skeletons: measure_skeletons,

@@ -97,7 +97,7 @@ def measure_instances(case: Case) -> InstanceSurfaces:
     Raises:
         InputError: if the image is not 2-D or 3-D, or an object is too long.
     """
-    check_axes(case)
+    check_axes(case.reference)
     case = case.objects
     kept = kept_voxels(case)
     found = find_segments(case)

@@ -2,11 +2,12 @@
 
 A matching is a choice among the pairs of a `Contingency`, one boolean per pair. Thresholds are
 decided in whole numbers: in floating point, pairs exactly at 0.6 or 0.7 fall on either side.
+(Of `Centroids`, which list no pairs, it is the partner of each reference object.)
 """
 
 import math
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -15,8 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from segjax._errors import InputError
-from segjax._numerics import AnyArray, namespace
+from segjax._numerics import AnyArray, namespace, root
 from segjax.ops import assignment
+from segjax.statistics.centroid import Centroids
 from segjax.statistics.contingency import Contingency
 
 
@@ -87,9 +89,7 @@ def by_iou(t: Contingency, *, threshold: float | int = 0.5, strict: bool = False
         return _first(candidates, t.over_prediction, t.of_prediction)
     xp = namespace(t.counts)
     fewer = xp.minimum(t.reference_objects, t.prediction_objects)[..., None]
-    # Any pair more is worth more than any gain in IoU.
-    worth = 1 + t.iou / (2 * xp.maximum(fewer, 1))
-    return _assigned(t, xp.where(candidates, worth, 0))
+    return _assigned(t, xp.where(candidates, _many_first(t.iou, fewer), 0))
 
 
 def by_total_iou(t: Contingency) -> Chosen:
@@ -99,6 +99,38 @@ def by_total_iou(t: Contingency) -> Chosen:
         InputError: while tracing, if there are too many objects for a table.
     """
     return _assigned(t, namespace(t.counts).where(t.overlapping, t.iou, 0))
+
+
+def by_centroids(c: Centroids, *, distance: float | int) -> Int[AnyArray, "*batch reference"]:
+    """One-to-one pairs whose centroids are at most `distance` apart: as many as can be.
+
+    Among several such choices, one of the least total distance.
+
+    Args:
+        c: the centroids.
+        distance: in the unit of spacing; pairs beyond it by a millionth still match.
+
+    Returns:
+        Number, from 0, of the predicted object for each reference object; -1 for none.
+
+    Raises:
+        InputError: if `distance` is negative.
+    """
+    if not distance >= 0:
+        raise InputError(f"distance must not be negative, got {distance}")
+    leading = c.reference_there.shape[:-1]
+    reach = distance * (1 + 1e-6)
+    sides = (c.reference, c.prediction, c.reference_there, c.prediction_there)
+    if namespace(*sides) is jnp:
+        one = partial(_nearest_traced, reach=reach)
+        for _ in leading:
+            one = jax.vmap(one)
+        return one(*sides)
+    partner = np.empty(c.reference_there.shape, int)
+    for i in np.ndindex(leading):
+        r, p, r_there, p_there = (x[i] for x in sides)
+        partner[i] = _nearest_on_host(r, p, r_there, p_there, reach)
+    return partner
 
 
 # Kinds of objects, as of the QANet paper's Figure 1. What is not there is of kind 0.
@@ -219,6 +251,44 @@ def _first(chosen: Any, over: Any, spread: Any) -> Any:
     index = xp.arange(chosen.shape[-1])
     earliest = over(xp.where(chosen, index, chosen.shape[-1]), "min")
     return chosen & (index == spread(earliest))
+
+
+def _many_first(gain: Any, most: Any) -> Any:
+    """What pairs are worth, if any pair more is to be worth more than any gain, of 0 to 1.
+
+    There are at most so many pairs.
+    """
+    return 1 + gain / (2 * namespace(gain, most).maximum(most, 1))
+
+
+def _nearness(apart: Any) -> Any:
+    """From 1 for pairs that coincide to 0 for the farthest."""
+    farthest = apart.max(initial=0)
+    return 1 - apart / namespace(apart).where(farthest > 0, farthest, 1)
+
+
+def _nearest_on_host(r: Any, p: Any, r_there: Any, p_there: Any, reach: float) -> np.ndarray:
+    from scipy.spatial import KDTree
+
+    partner = np.full(len(r), -1)
+    rows, columns = np.flatnonzero(r_there), np.flatnonzero(p_there)
+    if rows.size and columns.size:
+        trees = KDTree(r[rows]), KDTree(p[columns])
+        near = trees[0].sparse_distance_matrix(trees[1], reach, output_type="ndarray")
+        row, column = near["i"], near["j"]
+        worth = _many_first(_nearness(near["v"]), min(rows.size, columns.size))
+        chosen = assignment.assign_pairs(row, column, worth)
+        partner[rows[row[chosen]]] = columns[column[chosen]]
+    return partner
+
+
+def _nearest_traced(r: Any, p: Any, r_there: Any, p_there: Any, reach: float) -> Any:
+    apart = root(((r[:, None] - p) ** 2).sum(-1))
+    near = r_there[:, None] & p_there & (apart <= reach)
+    fewer = jnp.minimum(r_there.sum(), p_there.sum())
+    worth = _many_first(_nearness(jnp.where(near, apart, 0)), fewer)
+    chosen = assignment.assign(jax.lax.stop_gradient(jnp.where(near, worth, 0)))
+    return jnp.where(chosen.any(1), chosen.argmax(1), -1)
 
 
 def _assigned(t: Contingency, worth: Any) -> Any:

@@ -205,7 +205,7 @@ def measure_many_surfaces(cases: Sequence[Case]) -> SurfaceDistances:
         float64 distances with leading case and label axes, padded with weight 0.
     """
     first = cases[0]
-    check_axes(first)
+    check_axes(first.reference)
     pairs = [pair for case in cases for pair in masks_of(case)]
     measured = surfaces.measure(pairs, first.spacing, first.surface)
     shape = (len(cases), len(first.labels))
@@ -213,11 +213,11 @@ def measure_many_surfaces(cases: Sequence[Case]) -> SurfaceDistances:
     return SurfaceDistances(stack_sides(reference, shape), stack_sides(prediction, shape))
 
 
-def check_axes(case: Case) -> None:
-    """Raise `InputError` unless the image of a case is 2-D or 3-D."""
-    if case.reference.ndim not in (2, 3):
+def check_axes(image: Any) -> None:
+    """Raise `InputError` unless an image is 2-D or 3-D."""
+    if image.ndim not in (2, 3):
         raise InputError(
-            f"boundary metrics need a 2-D or 3-D image, got {case.reference.ndim} axes; "
+            f"boundary metrics need a 2-D or 3-D image, got {image.ndim} axes; "
             "drop axes of size 1, or score planes one by one"
         )
 

@@ -252,3 +252,21 @@ def jaccard_binary_sparse(annotation, prediction):
     known = overlap.voxels(annotation > 0)
     r, p = overlap.voxels(annotation == 2), overlap.voxels(prediction != 0) & known
     return overlap.share(len(r & p), len(r | p))
+
+
+def middles(labels, spacing):
+    """Centroids of the objects, in order of their labels."""
+    found = objects(labels)
+    mean = lambda voxels: [s * sum(x) / len(x) for s, x in zip(spacing, zip(*voxels), strict=True)]  # noqa: B905
+    return [mean(voxels) for voxels in found]
+
+
+def detections(reference, prediction, spacing, distance):
+    """Number and least total distance of the most pairs at most so far apart."""
+    r, p = middles(reference, spacing), middles(prediction, spacing)
+    best = (0, 0.0)
+    for pairs in one_to_one(range(len(r)), range(len(p))):
+        apart = [math.dist(r[i], p[j]) for i, j in pairs]
+        if all(d <= distance * (1 + 1e-9) for d in apart):
+            best = max(best, (len(pairs), -sum(apart)))
+    return best[0], -best[1], len(r), len(p)
