@@ -40,6 +40,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m experiments.bench
 	$(BIN)/python -m experiments.boundary_speed
 	$(BIN)/python -m experiments.components_speed
+	$(BIN)/python -m experiments.instance_speed
 
 clean:
 	rm -rf $(VENV) segjax-demo

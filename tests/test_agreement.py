@@ -21,9 +21,7 @@ from tests.images import SHAPES, corner_cases, label_maps
 from tests.reference import agreement as pairs, instance as objects
 
 
-METRICS = tuple(
-    m for m in (*agreement.METRICS, *instance.METRICS) if m.statistic is not Centroids
-)
+METRICS = tuple(m for m in (*agreement.METRICS, *instance.METRICS) if m.statistic is not Centroids)
 small_maps = hnp.arrays(np.int32, (4, 5), elements=st.integers(0, 4))
 
 

@@ -255,7 +255,7 @@ def test_unknown_names_say_what_is_near(name, says):
         get_metric(name)
 
 
-# Names that others use; those of boundary, instance and topology metrics are not here yet.
+# Names that others use.
 MONAI = """sensitivity specificity precision|negative predictive value|miss rate|fall out
 false discovery rate|false omission rate|prevalence threshold|threat score|accuracy
 balanced accuracy|f1 score|matthews correlation coefficient|fowlkes mallows index
@@ -263,8 +263,11 @@ informedness|markedness"""
 METRICS_RELOADED = (
     "dsc iou sensitivity specificity ppv npv accuracy balanced_accuracy fbeta mcc kappa"
 )
-QANET = "dice iou"
-SEGAUGE = "dice iou"
+METRICS_RELOADED += " cldice nsd assd masd hd boundary_iou pq ap auroc ece brier nll"
+QANET = "SEG Dice IoU HD95 MHD95 MHD neMHD ASD"
+SEGAUGE = "dice iou hd hd95 assd nsd"
+OBJECTS = "SEG|DET|PQ|SQ|RQ|F1|AP|AJI|AJI+|panoptic quality|object Dice|object Hausdorff"
+PROBABILITIES = "Brier score|expected calibration error|ROC AUC|average precision score|log loss"
 
 
 def test_names_of_other_tools_are_known():
@@ -273,6 +276,9 @@ def test_names_of_other_tools_are_known():
         *monai[3:],
         *METRICS_RELOADED.replace("fbeta", "f_beta").split(),
         *SEGAUGE.split(),
+        *QANET.split(),
+        *OBJECTS.split("|"),
+        *PROBABILITIES.split("|"),
     ):
         get_metric(name)
 
