@@ -89,6 +89,14 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def show_contest(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows of a contest as a table, and below it those that were measured without a peer."""
+    against = [row for row in rows if "peer" in row and not row.get("absent")]
+    alone = [row for row in rows if "peer" not in row]
+    names = dict.fromkeys(key for row in alone for key in row)
+    return "".join(f"{table}\n\n" for table in (show(against, columns), show(alone, tuple(names))))
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""

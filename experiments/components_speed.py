@@ -207,10 +207,6 @@ if __name__ == "__main__":
 
     config, start = _record.options(Config), time.perf_counter()
     rows = run(config)
-    against = [row for row in rows if "peer" in row and not row.get("absent")]
-    print(_record.show(against, COLUMNS), end="\n\n")
-    alone = [row for row in rows if "peer" not in row]
-    names = dict.fromkeys(k for row in alone for k in row)
-    print(_record.show(alone, tuple(names)), end="\n\n")
+    print(_record.show_contest(rows, COLUMNS))
     seconds = time.perf_counter() - start
     print(_record.save("components_speed", config, rows, seconds, packages=PEERS))
