@@ -48,7 +48,7 @@ def _sum(chosen: Any, values: Any) -> Any:
 
 
 def seg(t: Contingency) -> Scores:
-    """Segmentation accuracy SEG of the Cell Tracking Challenge: the mean IoU of objects.
+    """Segmentation accuracy (SEG) of the Cell Tracking Challenge: the mean IoU of objects.
 
     The IoU of each reference object with the predicted object that covers more than half of
     it, 0 if none does; the mean over the reference objects, so that extra predicted objects
@@ -81,7 +81,7 @@ def _operations(t: Contingency) -> _Operations:
 
 
 def det(t: Contingency) -> Scores:
-    """Detection accuracy DET of the Cell Tracking Challenge.
+    """Detection accuracy (DET) of the Cell Tracking Challenge.
 
     1 - min(AOGM-D, AOGM-D0) / AOGM-D0, where AOGM-D = 5 NS + 10 FN + FP is what mending the
     detections costs, and AOGM-D0 = 10 per reference object that of starting from nothing; see
