@@ -278,3 +278,14 @@ def test_relabelling_leaves_metrics_of_labels_alone_and_waits_for_no_trace(rng):
     )  # fmt: skip
     alone = segjax.f1(reference=reference > 0, prediction=prediction > 0, relabel=True)
     assert table.column("f1").tolist() == [float(alone)]
+
+
+def test_sizes_are_restricted_under_jit_as_on_the_host(rng):
+    reference, prediction = label_maps(rng, (9, 8), labels=(0, 0, 0, 1, 2, 3, 5))
+    for name in ("seg", "pq", "splits", "object_dice"):
+        score = lambda r, p, name=name: getattr(segjax, name)(
+            reference=r, prediction=p, labels=range(1, 6), min_size=4, max_size=12
+        )
+        np.testing.assert_allclose(
+            jax.jit(score)(reference, prediction), score(reference, prediction), rtol=1e-5
+        )
