@@ -248,6 +248,9 @@ def test_two_claims_to_a_name_are_an_error():
         ("dice(average", "no closing bracket"),
         ("dice(average)", "name=value"),
         ("f_beta(gamma=1)", "has no option 'gamma'; it has beta"),
+        ("f_beta(beta=wide)", "beta of f_beta must be a number, got 'wide'"),
+        ("f1(min_size=ten)", "min_size of f1 must be a number, got 'ten'"),
+        ("pq(strict=false)", "strict of pq must be True or False, got 'false'"),
     ],
 )
 def test_unknown_names_say_what_is_near(name, says):

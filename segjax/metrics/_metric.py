@@ -152,6 +152,12 @@ class Metric:
             raise InputError(f"average must be one of {', '.join(AVERAGES)}")
         if options.get("unmatched", "omit") not in UNMATCHED:
             raise InputError(f"unmatched must be one of {', '.join(UNMATCHED)}")
+        defaults = {k: p.default for k, p in _parameters(self.function).items()} | SIZES
+        for name, value in options.items():
+            default = defaults.get(name, "")
+            if isinstance(value, str) and not isinstance(default, str):
+                kind = "True or False" if isinstance(default, bool) else "a number"
+                raise InputError(f"{name} of {self.name} must be {kind}, got {value!r}")
         merged = dict(self.options) | options
         per = "image" if merged.keys() & {"average", "unmatched"} else self.per
         statistic = InstanceSurfaces if "unmatched" in merged else self.statistic
