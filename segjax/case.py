@@ -383,13 +383,14 @@ def _recode(x: np.ndarray, case: Case) -> np.ndarray:
         if most > count:
             x = np.where(x <= count, x, 0)
         return x.astype(small, copy=False)
-    wanted = np.asarray(labels, dtype=np.int64)
     if most < 2**16:
         table = np.zeros(most + 1, small)
         for code, label in enumerate(labels, start=1):
             if label <= most:
                 table[label] = code
         return table[x.view(np.uint8) if x.dtype == np.bool_ else x]
+    # Unsigned both: of mixed signs they would be compared as floats, not exact from 2**53.
+    wanted, x = np.asarray(labels, np.uint64), x.astype(np.uint64, copy=False)
     order = np.argsort(wanted)
     place = np.minimum(np.searchsorted(wanted[order], x), count - 1)
     code = (order[place] + 1).astype(small)

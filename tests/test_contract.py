@@ -300,3 +300,11 @@ def test_the_catalogue_is_plain_data():
         )
         assert metric.statistic in STATISTICS
         assert (metric.best is None) == (metric.worst is None) == (metric.higher_is_better is None)
+
+
+def test_labels_of_64_bits_are_told_apart():
+    last = 2**64 - 1
+    reference = np.array([[last, last, last - 1, 0]], np.uint64)
+    prediction = np.array([[last, last - 1, last - 1, 0]], np.uint64)
+    found = segjax.evaluate(reference=reference, prediction=prediction, metrics=["iou"])
+    np.testing.assert_array_equal(found["iou"], [0.5, 0.5])
