@@ -289,3 +289,10 @@ def test_sizes_are_restricted_under_jit_as_on_the_host(rng):
         np.testing.assert_allclose(
             jax.jit(score)(reference, prediction), score(reference, prediction), rtol=1e-5
         )
+
+
+@pytest.mark.parametrize("option", ["highest=inf", "step=1e-9", "step=inf"])
+def test_endless_thresholds_are_refused(option):
+    x = np.eye(3, dtype=int)
+    with pytest.raises(InputError, match="there is no threshold from"):
+        segjax.evaluate(reference=x, prediction=x, metrics=[f"dsb_score({option})"])

@@ -284,13 +284,14 @@ def dsb_score(
         strict: more than a threshold, as the Data Science Bowl had it, not at least.
 
     Raises:
-        InputError: if there is no threshold between `lowest` and `highest`.
+        InputError: if there is no threshold between `lowest` and `highest`, or beyond [0, 1],
+            or `step` is less than 0.0001.
 
     References:
         Caicedo, J. C. et al. (2019). Nucleus segmentation across imaging experiments: the
         2018 Data Science Bowl. Nat. Methods 16, 1247-1253. doi:10.1038/s41592-019-0612-7
     """
-    if not (step > 0 and highest >= lowest):
+    if not (1e-4 <= step < float("inf") and 0 <= lowest <= highest <= 1):
         raise InputError(f"there is no threshold from {lowest} to {highest} in steps of {step}")
     low, high, by = (Fraction(x).limit_denominator(10_000) for x in (lowest, highest, step))
     grid = [float(low + k * by) for k in range(int((high - low) / by) + 1)]
