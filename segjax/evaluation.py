@@ -529,6 +529,8 @@ def _traced_statistic(
 
 def _codes(x: Any, labels: tuple[int, ...]) -> Any:
     """Rank of each voxel's label among the sorted labels, from 1; 0 for all others."""
+    if not labels:
+        return jnp.zeros(x.shape, jnp.int32)
     order = np.argsort(labels)
     known = jnp.asarray(np.asarray(labels)[order], jnp.int32)
     place = jnp.clip(jnp.searchsorted(known, x.astype(jnp.int32)), 0, len(labels) - 1)

@@ -250,6 +250,8 @@ def test_two_claims_to_a_name_are_an_error():
         ("f_beta(gamma=1)", "has no option 'gamma'; it has beta"),
         ("f_beta(beta=wide)", "beta of f_beta must be a number, got 'wide'"),
         ("f1(min_size=ten)", "min_size of f1 must be a number, got 'ten'"),
+        ("f1(min_size=9, max_size=9)", "min_size must be less than max_size"),
+        ("f1(max_size=nan)", "min_size must be less than max_size"),
         ("pq(strict=false)", "strict of pq must be True or False, got 'false'"),
     ],
 )
@@ -308,3 +310,13 @@ def test_labels_of_64_bits_are_told_apart():
     prediction = np.array([[last, last - 1, last - 1, 0]], np.uint64)
     found = segjax.evaluate(reference=reference, prediction=prediction, metrics=["iou"])
     np.testing.assert_array_equal(found["iou"], [0.5, 0.5])
+
+
+def test_background_alone_is_no_object_under_jit(rng):
+    reference, prediction = label_maps(rng, (6, 5), labels=(0, 1, 2))
+    for name in ("seg", "multiclass_mcc", "vi_split"):
+        score = lambda r, p, name=name: getattr(segjax, name)(
+            reference=r, prediction=p, labels=(0,)
+        )
+        traced, host = jax.jit(score)(reference, prediction), score(reference, prediction)
+        np.testing.assert_allclose(traced, host, rtol=1e-5, atol=1e-6)
