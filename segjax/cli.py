@@ -230,7 +230,7 @@ def metrics(name: str | None) -> int:
         click.echo(f"{metric.name}\n\n{metric.definition}\n")
         click.echo(f"best {metric.best}, worst {metric.worst}, unit {metric.unit or 'none'}")
         click.echo(f"also called: {', '.join(metric.aliases) or '-'}")
-        click.echo(f"options: {', '.join(metric.option_names) or '-'}")
+        click.echo(f"options: {', '.join(metric.option_texts) or '-'}")
         click.echo(f"source: {metric.source or '-'}")
         return PASS
     width = max(len(m.name) for m in METRICS)

@@ -1053,6 +1053,20 @@ def test_metric_is_explained_by_any_of_its_names(segjax):
         assert words in result.out
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ece", "bins=15, closed=left"),
+        ("seg", "min_size, max_size"),
+        ("HD95", "percentile=95, pooled=False, unmatched"),
+        ("dice(average=macro)", "average=macro"),
+        ("auroc", "-"),
+    ],
+)
+def test_options_of_a_metric_are_told_with_their_values(name, options, segjax):
+    assert f"options: {options}\n" in segjax("metrics", name).out
+
+
 def test_unknown_metric_suggests_the_nearest(segjax):
     refused(segjax("metrics", "hausdorf_dice"), "unknown metric 'hausdorf_dice'")
     refused(segjax("metrics", "presicion"), "did you mean precision")

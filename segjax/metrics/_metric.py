@@ -57,7 +57,7 @@ class Metric:
 
     @property
     def name(self) -> str:
-        options = ", ".join(f"{k}={v:g}" if _number(v) else f"{k}={v}" for k, v in self.options)
+        options = ", ".join(_written(k, v) for k, v in self.options)
         return self.function.__name__ + (f"({options})" if options else "")
 
     @property
@@ -123,6 +123,12 @@ class Metric:
         averaged = self.per == "label" or "average" in dict(self.options)
         return (*own, *(["average"] if averaged and self.statistic is Confusion else []))
 
+    @property
+    def option_texts(self) -> tuple[str, ...]:
+        """Its options as they are written, with the values they have."""
+        own = {k: p.default for k, p in _parameters(self.function).items()} | dict(self.options)
+        return tuple(_written(k, own[k]) if k in own else k for k in self.option_names)
+
     def at(self, **options: Option) -> "Metric":
         """Return this metric with other values for its options.
 
@@ -174,6 +180,10 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 def _number(value: Option) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _written(key: str, value: Option) -> str:
+    return f"{key}={value:g}" if _number(value) else f"{key}={value}"
 
 
 def _weighted(scores: Any, counts: Confusion) -> Any:

@@ -56,8 +56,9 @@ def coco_ap(
         max_detections: predicted objects of an image that count; those of the highest scores.
 
     Raises:
-        InputError: if there are not as many references, predictions and scores, an image
-            cannot be scored, or a predicted object has no finite score.
+        InputError: if there are not as many references, predictions and scores, a threshold
+            is not in (0, 1] or there is none, `max_detections` is not positive, an image cannot
+            be scored, or a predicted object has no finite score.
 
     Example:
         >>> reference, prediction = np.array([[1, 1, 0, 2]]), np.array([[5, 5, 3, 0]])

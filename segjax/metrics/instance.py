@@ -446,7 +446,8 @@ def aji_plus(t: Contingency) -> Scores:
 def dice2(t: Contingency) -> Scores:
     """Ensemble Dice (Dice2): twice the intersections over the sizes of all pairs that meet.
 
-    An object counts as often as it meets others. Undefined if no objects meet.
+    An object counts as often as it meets others: not at all if it meets none, so that missed
+    and spurious objects cost nothing. Undefined if no objects meet.
 
     References:
         Vu, Q. D. et al. (2019). Methods for segmentation and classification of digital
@@ -562,9 +563,9 @@ def jaccard_binary_sparse(c: Scribbles) -> Scores:
     """Binary, sparse Jaccard index: IoU over the annotated voxels.
 
     The reference holds 0 = unknown, 1 = negative, 2 = positive; unknown voxels are left
-    out. (The Segmentation Game counts them as negative: see
-    `segjax.compat.segmentation_game`.) Undefined if no annotated voxel is positive in
-    either.
+    out. All that is not background in the prediction is positive. (The Segmentation Game
+    counts unknown voxels as negative: see `segjax.compat.segmentation_game`.) Undefined if no
+    annotated voxel is positive in either.
 
     References:
         Haase et al. (2022); see `jaccard_sparse`.

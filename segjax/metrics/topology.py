@@ -1,7 +1,7 @@
 """Topology metrics: whether a prediction hangs together as the reference does.
 
 Functions of the sizes of two skeletons (`Skeletons`), or of the Betti numbers of two masks
-(`Topology`), with any leading axes, which they keep. Voxels that share no more than a corner
+(`Topology`), with any leading axes, which they keep. Voxels that share as little as a corner
 are connected; the background is connected through faces alone.
 """
 
