@@ -165,7 +165,8 @@ class Metric:
                 kind = "True or False" if isinstance(default, bool) else "a number"
                 raise InputError(f"{name} of {self.name} must be {kind}, got {value!r}")
         merged = dict(self.options) | options
-        least, most = (float(merged.get(k, v)) for k, v in SIZES.items())
+        limits = {**SIZES, **merged}
+        least, most = (float(limits[k]) for k in SIZES)
         if not 0 <= least < most:
             raise InputError(f"min_size must be less than max_size, got {least:g} and {most:g}")
         per = "image" if merged.keys() & {"average", "unmatched"} else self.per
