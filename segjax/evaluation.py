@@ -144,10 +144,11 @@ def evaluate(
         probabilities=_of_probabilities(wanted),
     )
     case, known = measure(case, wanted)
+    # Asked only if a metric has labels: of maps of objects they take long to list.
+    as_mask = lambda: case.foreground or (labels is None and len(case.labels) < 2)
     scores = {}
     for m in wanted:
         score = np.asarray(m(known[m.statistic], voxel_volume=case.voxel_volume))
-        as_mask = lambda: case.foreground or (labels is None and len(case.labels) < 2)
         if m.per == "label" and as_mask():
             score = score[0]
         scores[m.name] = resolve_undefined(score, m, undefined)[()]
