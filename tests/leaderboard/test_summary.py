@@ -1,39 +1,10 @@
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
 import segjax
-from segjax import InputError
 from segjax.leaderboard.intervals import percentile_intervals
-from segjax.leaderboard.resampling import _scaled, bootstrap_means
 from segjax.leaderboard.summary import summarise
-
-
-def test_draws_are_scaled_exactly(rng):
-    bits = rng.integers(0, 2**32, 1000, dtype=np.uint32)
-    bits[:2] = 0, 2**32 - 1
-    for n in (1, 2, 7, 1000, 65_537, 2**31):
-        scaled = np.asarray(_scaled(jnp.asarray(bits), jnp.uint32(n)))
-        np.testing.assert_array_equal(scaled, (bits.astype(object) * n) >> 32)
-
-
-def test_resampled_means_are_spread_as_theory_says(rng):
-    scores = rng.random((40, 3))
-    means = bootstrap_means(jax.random.key(1), scores, replicates=20_000)
-    assert means.shape == (20_000, 3)
-    error = scores.std(0) / np.sqrt(40)
-    np.testing.assert_allclose(
-        means.mean(0), scores.mean(0), atol=4 * error.max() / np.sqrt(20_000)
-    )
-    np.testing.assert_allclose(means.std(0), error, rtol=0.03)
-
-
-def test_columns_share_their_resamples(rng):
-    scores = rng.random((30, 1))
-    means = bootstrap_means(jax.random.key(2), np.hstack([scores, 1 - scores]), replicates=500)
-    np.testing.assert_allclose(means.sum(1), 1, rtol=1e-6)
 
 
 def test_intervals_agree_with_scipy(rng):
@@ -73,11 +44,6 @@ def test_scores_that_are_all_the_same_have_an_interval_of_no_width():
 def test_infinite_scores_have_no_interval():
     scores = np.array([[1.0, np.inf], [2.0, 1.0], [3.0, 2.0]])
     assert [i is None for i in percentile_intervals(scores, replicates=50)] == [False, True]
-
-
-def test_nothing_cannot_be_resampled():
-    with pytest.raises(InputError, match="cannot resample 0 cases"):
-        bootstrap_means(jax.random.key(0), np.zeros((0, 1)), replicates=10)
 
 
 def test_a_summary_counts_what_it_leaves_out():
