@@ -24,6 +24,7 @@ from segjax.leaderboard.resampling import (
 REPLICATES = 20_000
 
 _FEW_CLUSTERS = 30  # with fewer, no resampling of clusters reaches its level
+_AT_ONCE = 2**22  # numbers in an array of which a method makes several
 _ENDLESS = 1e6  # standard errors: what comes of resamples that are all one score
 
 
@@ -240,16 +241,19 @@ def studentized(e: Evidence, level: float) -> Ends:
     """
     if e.errors is None or e.replicate_errors is None:
         raise InputError("a studentized interval needs standard errors; quantiles have none")
-    away = e.replicates - e.estimates
     smallest = 1e-9 * e.errors
-    certain = e.replicate_errors <= smallest
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.where(
-            certain,
-            np.where(np.abs(away) <= smallest, 0.0, np.copysign(1e300, away)),
-            away / e.replicate_errors,
-        )
-    low, high = _quantiles(t, [(1 + level) / 2, (1 - level) / 2])
+
+    def t_quantiles(columns: slice) -> Float[np.ndarray, "end column"]:
+        away = e.replicates[:, columns] - e.estimates[columns]
+        error = e.replicate_errors[:, columns]  # pyright: ignore[reportOptionalSubscript]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            t = away / error
+        # Resamples of a single score: no error, and no distance but that of rounding.
+        alone = np.where(np.abs(away) <= smallest[columns], 0.0, np.copysign(1e300, away))
+        t = np.where(error <= smallest[columns], alone, t)
+        return _quantiles(t, [(1 + level) / 2, (1 - level) / 2])
+
+    low, high = _by_block(t_quantiles, e.replicates)
     ends = student(e, level)
     endless = ~(np.maximum(np.abs(low), np.abs(high)) < _ENDLESS)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -430,8 +434,19 @@ def percentile_intervals(
 
 
 def _between(e: Evidence, tail: float) -> Ends:
-    low, high = _quantiles(e.replicates, [tail, 1 - tail])
+    ends = [tail, 1 - tail]
+    low, high = _by_block(lambda columns: _quantiles(e.replicates[:, columns], ends), e.replicates)
     return low, high
+
+
+def _by_block(
+    function: Callable[[slice], Float[np.ndarray, "end column"]],
+    replicates: Float[np.ndarray, "replicate column"],
+) -> Float[np.ndarray, "end column"]:
+    """As many columns at once as bound the memory to what the replicates themselves take."""
+    block = max(1, _AT_ONCE // max(1, len(replicates)))
+    starts = range(0, max(1, replicates.shape[1]), block)
+    return np.concatenate([function(slice(start, start + block)) for start in starts], axis=1)
 
 
 def _quantiles(
