@@ -1,11 +1,12 @@
 """What charts share: scales, ticks, the frame, and a word on what is not drawn."""
 
 import math
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
 
-from segjax.report._text import escape
+from segjax.report._text import clean, escape
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,22 @@ def span(scores: np.ndarray, full: tuple[float, float] | None = None) -> tuple[f
             return full
     elif low >= 0:
         low = 0.0
+    low, high = rounded(low, high)
+    return (low, high) if full is None else (max(low, full[0]), min(high, full[1]))
+
+
+def rounded(low: float, high: float) -> tuple[float, float]:
+    """The nearest round ends of an axis that holds both values.
+
+    Example:
+        >>> rounded(0.878, 0.928), rounded(3.0, 3.0)
+        ((0.875, 0.93), (2.5, 3.5))
+    """
     if high - low <= 1e-9 * max(abs(low), abs(high), 1.0):
         low, high = low - 0.5, high + 0.5
     step = np.diff(ticks(low, high, 8)[:2])[0]
-    low = float(f"{math.floor(low / step + 1e-6) * step:.12g}")
-    high = float(f"{math.ceil(high / step - 1e-6) * step:.12g}")
-    return (low, high) if full is None else (max(low, full[0]), min(high, full[1]))
+    first = float(f"{math.floor(low / step + 1e-6) * step:.12g}")
+    return first, float(f"{math.ceil(high / step - 1e-6) * step:.12g}")
 
 
 def tick_text(value: float) -> str:
@@ -107,6 +118,29 @@ def left_out(scores: np.ndarray) -> str:
     undefined, infinite = int(np.isnan(scores).sum()), int(np.isinf(scores).sum())
     words = [f"{n:,} {what}" for n, what in ((undefined, "undefined"), (infinite, "infinite")) if n]
     return f"not drawn: {', '.join(words)}" if words else ""
+
+
+_EM = 6.8  # pixels of a letter of a name, on the average
+
+
+def width_of(name: str) -> float:
+    """About how many pixels a name takes in a chart."""
+    wide = sum(2.0 if unicodedata.east_asian_width(c) in "WF" else 1.0 for c in name)
+    return _EM * wide
+
+
+def name_text(x: float, y: float, name: str, room: float, anchor: str = "start") -> str:
+    """A name in a chart, cut to its room; the whole of it where a pointer rests."""
+    name, shown = clean(name), ""
+    if width_of(name) > room:
+        while width_of(name[: len(shown) + 1]) <= room - 2 * _EM:
+            shown = name[: len(shown) + 1]
+        shown += "…"
+    title = f"<title>{escape(name)}</title>" if shown else ""
+    return (
+        f'<text class="name" x="{x:g}" y="{y:g}" text-anchor="{anchor}">'
+        f"{title}{escape(shown or name)}</text>"
+    )
 
 
 def svg(kind: str, width: float, height: float, title: str, body: str) -> str:
