@@ -81,7 +81,7 @@ def percent(share: float | None) -> str:
         return "< 0.1 %"
     if 0.9995 <= share < 1:
         return "> 99.9 %"
-    return f"{round(100 * share, 1):g} %"
+    return f"{100 * share:.{0 if share in (0, 1) else 1}f} %"
 
 
 def probability(p: float | None) -> str:

@@ -22,6 +22,7 @@ def document(
     replicates: int = 200,
     seed: int = 0,
     extras: bool = True,
+    spread: float = 0.02,
     **more: Any,
 ) -> dict[str, Any]:
     """A board of `models` models, of which the last `excluded` are not ranked."""
@@ -31,11 +32,9 @@ def document(
     named = [MEASURES[i] if i < len(MEASURES) else f"dice, organ {i}" for i in range(measures)]
     scanner = [("north", "south", "east", "west")[min(3, i % 5)] for i in range(n)]
     weights = rng.multinomial(n, np.full(n, 1 / n), size=replicates)
-    scores = {name: _scores(rng, models, n, name in _DISTANCE) for name in named}
+    scores = {name: _scores(rng, models, n, name in _DISTANCE, spread) for name in named}
     ranked = models - excluded
-    results = [
-        _result(name, scores[name], weights, names, cases, ranked, n) for name in named
-    ]
+    results = [_result(name, scores[name], weights, names, cases, ranked, n) for name in named]
     raw = {name: [[float(x) for x in row] for row in scores[name]] for name in named}
     status = {name: [[0] * n for _ in range(models)] for name in named}
     if n > 3:
@@ -105,9 +104,11 @@ def document(
     return made | more
 
 
-def _scores(rng: np.random.Generator, models: int, n: int, distance: bool) -> np.ndarray:
+def _scores(
+    rng: np.random.Generator, models: int, n: int, distance: bool, spread: float
+) -> np.ndarray:
     hard = rng.gamma(2.0, 0.05, n)
-    skill = 0.6 + 0.02 * np.arange(models)[:, None] + 0.3 * rng.random((models, n))
+    skill = 0.6 + spread * np.arange(models)[:, None] + 0.3 * rng.random((models, n))
     lost = np.clip(hard * skill + 0.03 * rng.random((models, n)), 0, 1)
     return 60 * lost if distance else 1 - lost
 
@@ -267,9 +268,7 @@ def _schemes(measure: str, scores: np.ndarray, names: list[str]) -> list[dict[st
     ]
 
 
-def _slice(
-    measure: str, scores: np.ndarray, values: list[str], names: list[str]
-) -> dict[str, Any]:
+def _slice(measure: str, scores: np.ndarray, values: list[str], names: list[str]) -> dict[str, Any]:
     groups = []
     for value in sorted(set(values)):
         own = scores[: len(names), [v == value for v in values]]

@@ -49,15 +49,17 @@ class Outcome:
 
     @cached_property
     def pairs(self) -> dict[tuple[str, str], Mapping[str, Any]]:
-        """Pairs of ranked models, the better rank first."""
+        """Pairs of ranked models, the better rank first, in the order of ranks."""
         place = {name: i for i, name in enumerate(self.order)}
         known = [p for p in self.result.get("pairs") or [] if {p["a"], p["b"]} <= set(place)]
-        return {(p["a"], p["b"]): p for p in known if place[p["a"]] < place[p["b"]]}
+        ordered = sorted(known, key=lambda p: (place[p["a"]], place[p["b"]]))
+        return {(p["a"], p["b"]): p for p in ordered if place[p["a"]] < place[p["b"]]}
 
     @cached_property
     def digits(self) -> int:
-        """Decimals of an estimate: two significant digits of its uncertainty, and at least
-        three of what lies between 0 and 1, two of what is below 100.
+        """Decimals of an estimate: two significant digits of its uncertainty, or more.
+
+        There are at least three of what lies between 0 and 1, and two of what is below 100.
         """
         estimates = [abs(x) for r in self.rows if (x := finite(r.get("estimate"))) is not None]
         halves = [h for r in self.ranked if (h := _half(r.get("interval"))) is not None]
@@ -166,8 +168,10 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     """Names in a sentence.
 
     Example:
-        >>> listed(["A", "B", "C"]), listed(["A", "B", "C", "D", "E", "F"])
-        ('<bdi>A</bdi>, <bdi>B</bdi> and <bdi>C</bdi>', '<bdi>A</bdi>, <bdi>B</bdi>, <bdi>C</bdi> and 3 others')
+        >>> listed(["A", "B", "C"])
+        '<bdi>A</bdi>, <bdi>B</bdi> and <bdi>C</bdi>'
+        >>> listed(["A", "B", "C", "D"], most=2)
+        '<bdi>A</bdi> and 3 others'
     """
     if len(names) > most:
         return ", ".join(map(bdi, names[: most - 1])) + f" and {len(names) - most + 1} others"

@@ -1,6 +1,5 @@
 """The cases: a picture of all models on each, and the data the script draws it from."""
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +16,8 @@ from segjax.report.charts.pairs import FEW
 _WITHOUT_SCRIPT = 20  # cases
 _COLUMNS = 8  # models beside them
 _PLAIN = 60_000  # scores above which they are packed
-_CODES = 65_534  # of a packed score; the next one stands for none
+# Digits of packed numbers: what prints and needs no escape in JSON or in a script.
+DIGITS = "".join(c for c in map(chr, range(33, 127)) if c not in '"\\<>&')
 _VALUES = 30  # of a column by which cases can be filtered
 _STATUS = {1: "undefined", 2: "missed", 3: "absent"}
 
@@ -31,13 +31,12 @@ def cases(board: Board) -> str:
     )
     one = len(board.outcomes) < 2
     chooser = (
-        ""
-        if one
-        else f'<label>Measure <select class="measure-choice">{measures}</select></label>'
+        "" if one else f'<label>Measure <select class="measure-choice">{measures}</select></label>'
     )
     ranked = len(board.outcomes[0].order)
     packed = (
-        " Scores here are rounded to 1/65,000 of their range; leaderboard.json holds all digits."
+        " Scores here are rounded to 1/7,900 of their model&rsquo;s range; leaderboard.json has "
+        "all digits."
         if _packs(board)
         else ""
     )
@@ -83,8 +82,7 @@ def _filter(board: Board) -> str:
     if not groups:
         return ""
     return (
-        '<label>Cases <select id="filter"><option value="">all</option>'
-        f"{groups}</select></label>"
+        f'<label>Cases <select id="filter"><option value="">all</option>{groups}</select></label>'
     )
 
 
@@ -159,9 +157,7 @@ def _packs(board: Board) -> bool:
 
 
 def _data_element(board: Board) -> str:
-    return (
-        f'<script type="application/json" id="board">{script_json(_data(board))}</script>'
-    )
+    return f'<script type="application/json" id="board">{script_json(_data(board))}</script>'
 
 
 def _data(board: Board) -> dict[str, Any]:
@@ -177,6 +173,7 @@ def _data(board: Board) -> dict[str, Any]:
             for c, (values, of) in _columns(board).items()
         ],
         "status": {str(k): word for k, word in _STATUS.items()},
+        "digits": DIGITS,
         "csv": to_csv(board.document),
         "measures": [_measure(board, o, names, packs) for o in board.outcomes],
     }
@@ -186,10 +183,7 @@ def _measure(board: Board, outcome: Outcome, names: list[str], packs: bool) -> d
     place = {name: i for i, name in enumerate(names)}
     scores = _scores(board, outcome)
     flags = [
-        [i, c, s]
-        for i, row in enumerate(_statuses(board, outcome))
-        for c, s in enumerate(row)
-        if s
+        [i, c, s] for i, row in enumerate(_statuses(board, outcome)) for c, s in enumerate(row) if s
     ]
     return {
         "name": clean(outcome.name),
@@ -197,7 +191,9 @@ def _measure(board: Board, outcome: Outcome, names: list[str], packs: bool) -> d
         "higher": outcome.higher,
         "digits": outcome.digits,
         "order": [place[name] for name in outcome.order if name in place],
-        "scores": packed(scores) if packs else [[short(x) for x in row] for row in scores],
+        "scores": [packed(row, 2) for row in scores]
+        if packs
+        else [[_short(x) for x in row] for row in scores],
         "flags": flags,
         "pairs": _pairs(outcome, place) if len(outcome.order) > FEW else None,
         "markdown": markdown_table(board, outcome),
@@ -205,35 +201,40 @@ def _measure(board: Board, outcome: Outcome, names: list[str], packs: bool) -> d
     }
 
 
-def short(value: float | None, digits: int = 5) -> float | None:
+def _short(value: float | None, digits: int = 5) -> float | None:
     """A number of few digits; None where there is none to write."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
 
 
-def packed(rows: Sequence[Sequence[float | None]]) -> dict[str, Any]:
-    """Rows of numbers as text, two bytes each, little end first, in steps of their range."""
-    values = np.array([[math.nan if x is None else x for x in row] for row in rows], float)
-    known = values[np.isfinite(values)]
+def packed(values: Sequence[float | None], width: int) -> dict[str, Any]:
+    """Numbers as text: `width` digits each, in steps of their range; the last code is none.
+
+    Example:
+        >>> packed([0.0, 1.0, None], 1)
+        {'low': 0.0, 'step': 0.011494252873563218, 'width': 1, 'text': '!}~'}
+    """
+    x = np.array([math.nan if v is None else v for v in values], float)
+    known = x[np.isfinite(x)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-    step = (high - low) / _CODES or 1.0
-    codes = np.where(np.isfinite(values), np.round((values - low) / step), _CODES + 1)
-    return {
-        "low": low,
-        "step": step,
-        "rows": [base64.b64encode(row.astype("<u2").tobytes()).decode() for row in codes],
-    }
+    none = len(DIGITS) ** width - 1
+    step = (high - low) / (none - 1) or 1.0
+    codes = np.where(np.isfinite(x), np.round((x - low) / step), none).astype(int)
+    places = [codes // len(DIGITS) ** k % len(DIGITS) for k in reversed(range(width))]
+    text = np.array(list(DIGITS))[np.stack(places, -1)]
+    return {"low": low, "step": step, "width": width, "text": "".join(text.ravel().tolist())}
 
 
 def _pairs(outcome: Outcome, place: Mapping[str, int]) -> dict[str, Any]:
     """Columns over the pairs, for a table that would be long in HTML."""
     known = list(outcome.pairs.values())
     columns = {
-        key: packed([[p.get(key) for p in known]])
-        for key in ("difference", "low", "high", "p", "effect", "superiority")
-    }
+        key: packed([p.get(key) for p in known], 3) for key in ("difference", "low", "high", "p")
+    } | {key: packed([p.get(key) for p in known], 2) for key in ("effect", "superiority")}
+    needs = [p.get("units_needed") for p in known]
+    all_of_them = len(known) == len(outcome.order) * (len(outcome.order) - 1) // 2
+    models = None if all_of_them else [[place[p["a"]], place[p["b"]]] for p in known]
     return columns | {
-        "a": [place[p["a"]] for p in known],
-        "b": [place[p["b"]] for p in known],
+        "models": models,  # of all pairs, in the order of ranks, unless they are named
         "kind": "".join(kind(p)[0] for p in known),
-        "needed": [short(p.get("units_needed"), 3) for p in known],
+        "needed": packed([needed and math.log10(needed) for needed in needs], 2),
     }

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from segjax.report._text import number, percent, plural, probability
+from segjax.report._text import escape, number, percent, plural, probability
 from segjax.report.board._content import Board, Outcome, bdi, sorted_head
-from segjax.report.charts.pairs import FEW, Cell, pair_matrix
+from segjax.report.charts.pairs import FEW, PRINTED, Cell, pair_matrix
 
 
 _VERDICTS = {
@@ -32,8 +32,8 @@ def pairs(board: Board, outcome: Outcome) -> str:
         "<h3>Which models differ?</h3>"
         f"<p>{separable:,} of {plural(len(known), 'pair')} "
         f"{'is' if separable == 1 else 'are'} separable.</p>"
-        '<p class="muted small">A cell compares the model of its row with the model at the top of '
-        "its column. "
+        '<p class="muted small">A cell compares the model above its column with the model to the '
+        f"right of its row{_printed(outcome)}. "
         f"p is adjusted for all pairs of all measures on this page ({rule or 'see the options'}); "
         f"separable: p at most {board.alpha:g}.</p>"
         f'<ul class="legend small">{_swatches(known)}</ul>'
@@ -41,6 +41,14 @@ def pairs(board: Board, outcome: Outcome) -> str:
         '<p class="muted small hint needs-script" role="status"></p>'
         f"{_table(board, outcome)}"
     )
+
+
+def _printed(outcome: Outcome) -> str:
+    """What the number in a cell is, where there is one."""
+    if len(outcome.order) > PRINTED:
+        return ""
+    unit = f", in {escape(outcome.unit)}" if outcome.unit else ""
+    return f"; its number is the former minus the latter{unit}"
 
 
 def kind(pair: Mapping[str, Any]) -> str:
@@ -103,7 +111,7 @@ def _table(board: Board, outcome: Outcome) -> str:
     heads = [
         ("A", "the model that ranks higher"),
         ("B", "the model that ranks lower"),
-        ("A − B", "difference of the estimates"),
+        ("A \N{MINUS SIGN} B", "difference of the estimates"),
         (f"{board.level} interval", "simultaneous: all pairs on the page hold at once"),
         ("Adjusted p", "over all pairs of all measures"),
         ("Better", "the better model, where the pair is separable"),

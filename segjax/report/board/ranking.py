@@ -5,7 +5,10 @@ from typing import Any
 
 from segjax.report._text import number, plural
 from segjax.report.board._content import Board, Outcome, bdi, listed
-from segjax.report.charts.heatmap import rank_heatmap
+from segjax.report.charts.heatmap import FEW, rank_heatmap
+
+
+_RARE = " Shares below 5 % have no number, below 1 % no colour."
 
 
 def ranking(board: Board, outcome: Outcome) -> str:
@@ -21,7 +24,8 @@ def ranking(board: Board, outcome: Outcome) -> str:
         "<h3>Is the order stable?</h3>"
         '<p class="muted small">Per cent of the resamples in which a model (row) takes a rank '
         "(column). P(rank 1) says how stable the order is, not how probable it is that a model "
-        "is the best one: of few cases, a wrong order can be stable too.</p>"
+        "is the best one: of few cases, a wrong order can be stable too."
+        f"{_RARE if len(names) > FEW else ''}</p>"
         f'<div class="scroll">{chart}</div>{_robust(board, outcome, found)}'
     )
 

@@ -22,7 +22,7 @@ def schemes(board: Board) -> str:
         f"<p>{_winners(columns, names)}</p>"
         '<p class="muted small">A scheme is a way from scores to ranks: rank the means, rank the '
         "medians, average the ranks within each case, or count the models that are separably "
-        f"worse.{' Bars: where 95 % of the resamples lie.' if bands else ''}</p>"
+        f"worse.{f' Bars: where {board.level} of the resamples lie.' if bands else ''}</p>"
         f'<div class="scroll">{chart}</div></section>'
     )
 

@@ -10,21 +10,24 @@ SCRIPT = """
   let measure = 0;
   document.documentElement.classList.add('script');
 
-  const unpack = (low, step, text) => {
-    const bytes = atob(text), values = [];
-    for (let i = 0; i < bytes.length; i += 2) {
-      const code = bytes.charCodeAt(i) + 256 * bytes.charCodeAt(i + 1);
-      values.push(code === 65535 ? null : low + step * code);
+  const places = new Map([...data.digits].map((digit, i) => [digit, i]));
+  const unpack = ({low, step, width, text}) => {
+    const values = [], none = places.size ** width - 1;
+    for (let i = 0; i < text.length; i += width) {
+      let code = 0;
+      for (let k = 0; k < width; k++) code = places.size * code + places.get(text[i + k]);
+      values.push(code === none ? null : low + step * code);
     }
     return values;
   };
   for (const m of data.measures) {
-    if (!Array.isArray(m.scores))
-      m.scores = m.scores.rows.map(row => unpack(m.scores.low, m.scores.step, row));
+    m.scores = m.scores.map(row => Array.isArray(row) ? row : unpack(row));
     m.flagged = new Map(m.flags.map(([i, c, s]) => [i * data.cases.length + c, s]));
-    const pairs = m.pairs;
-    for (const key of pairs ? ['difference', 'low', 'high', 'p', 'effect', 'superiority'] : [])
-      pairs[key] = unpack(pairs[key].low, pairs[key].step, pairs[key].rows[0]);
+    const p = m.pairs;
+    if (!p) continue;
+    for (const key of ['difference', 'low', 'high', 'p', 'effect', 'superiority', 'needed'])
+      p[key] = unpack(p[key]);
+    p.models = p.models || m.order.flatMap((a, i) => m.order.slice(i + 1).map(b => [a, b]));
   }
 
   const format = (value, digits) => {
@@ -77,38 +80,40 @@ SCRIPT = """
 
   // Pairs of many models.
   const words = (m, k) => {
-    const p = m.pairs, name = i => data.models[i];
-    return `${name(p.a[k])} minus ${name(p.b[k])}: ${format(p.difference[k], m.digits + 1)} ` +
+    const p = m.pairs, [a, b] = p.models[k].map(i => data.models[i]);
+    return `${a} minus ${b}: ${format(p.difference[k], m.digits + 1)} ` +
       `(${format(p.low[k], m.digits + 1)} to ${format(p.high[k], m.digits + 1)}), adjusted p ` +
       `${p.p[k] < 0.001 ? '< 0.001' : format(p.p[k], 3)}: ` +
       (p.kind[k] === 'o' ? 'not separable'
-        : `separable, ${name(p.kind[k] === 's' ? p.b[k] : p.a[k])} is better`);
+        : `separable, ${p.kind[k] === 's' ? b : a} is better`);
   };
   for (const details of all('[data-pairs]')) details.ontoggle = () => {
     const body = details.querySelector('tbody'), m = data.measures[details.dataset.pairs];
     if (body.rows.length) return;
     const p = m.pairs, d = m.digits + 1;
-    for (let k = 0; k < p.a.length; k++) {
+    for (let k = 0; k < p.models.length; k++) {
+      const [a, b] = p.models[k].map(i => data.models[i]);
       const tr = add(body, 'tr');
-      add(add(tr, 'th'), 'bdi', data.models[p.a[k]]);
-      add(add(tr, 'td'), 'bdi', data.models[p.b[k]]);
+      add(add(tr, 'th'), 'bdi', a);
+      add(add(tr, 'td'), 'bdi', b);
       add(tr, 'td', (p.difference[k] > 0 ? '+' : '') + format(p.difference[k], d));
       add(tr, 'td', p.low[k] === null ? 'none'
         : `${format(p.low[k], d)} to ${format(p.high[k], d)}`);
       add(tr, 'td', p.p[k] !== null && p.p[k] < 0.001 ? '< 0.001' : format(p.p[k], 3));
       add(tr, 'td', p.kind[k] === 'o' ? 'open'
-        : data.models[p.kind[k] === 's' ? p.b[k] : p.a[k]]);
+        : p.kind[k] === 's' ? b : a);
       add(tr, 'td', format(p.effect[k], 2));
       add(tr, 'td', p.superiority[k] === null ? missing
         : `${format(100 * p.superiority[k], 1)} %`);
-      add(tr, 'td', p.needed[k] === null ? '> 10\\u2076 or never' : format(p.needed[k], 0));
+      add(tr, 'td', p.needed[k] === null ? '> 10\\u2076 or never'
+        : format(+(10 ** p.needed[k]).toPrecision(3), 0));
     }
   };
   for (const box of all('[data-hover]')) {
     const svg = box.querySelector('svg[data-cell]'), hint = box.nextElementSibling;
     const m = data.measures[box.closest('[data-measure]').dataset.measure];
     if (!svg || !m.pairs) continue;
-    const at = new Map(m.pairs.a.map((a, k) => [a * data.models.length + m.pairs.b[k], k]));
+    const at = new Map(m.pairs.models.map(([a, b], k) => [a * data.models.length + b, k]));
     svg.onpointermove = event => {
       const seen = svg.getBoundingClientRect(), size = +svg.dataset.cell;
       const scale = svg.viewBox.baseVal.width / seen.width;
@@ -155,7 +160,8 @@ SCRIPT = """
     const letters = Array.from(text), fits = Math.floor(room / 6.8);
     return letters.length <= fits ? text : letters.slice(0, fits - 1).join('') + '\\u2026';
   };
-  const kind = i => marked.value === String(i) ? 'hl' : data.colours[i] ? 'm' + data.colours[i] : '';
+  const kind = i =>
+    marked.value === String(i) ? 'hl' : data.colours[i] ? 'm' + data.colours[i] : '';
   const legend = m => {
     const list = one('case-legend');
     list.replaceChildren();
@@ -208,7 +214,8 @@ SCRIPT = """
       ? rounded(values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b)))
       : [0, 1, 0.2];
     const width = Math.max(340, Math.min(1080, plot.clientWidth || 1080));
-    const left = Math.min(190, width * 0.32), right = width - 24;
+    const longest = shown.reduce((most, c) => Math.max(most, [...data.cases[c]].length), 0);
+    const left = Math.min(7 * longest + 26, 250, width * 0.32), right = width - 24;
     const worst = m.higher ? left : right;
     const x = v => v === null ? worst : Math.round(10 * (left + (v - low) / (high - low)
       * (right - left))) / 10;
@@ -218,10 +225,12 @@ SCRIPT = """
       viewBox: `0 0 ${width} ${height}`, fill: 'none', stroke: 'currentColor'});
     draw(svg, 'title', {}, `Scores of the cases by ${m.name}`);
     const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-    for (let v = low; v <= high + step / 2; v += step) {
+    for (let k = Math.round(low / step); k <= Math.round(high / step); k++) {
+      const v = k * step;
       draw(svg, 'path', {class: 'grid', d: `M${x(v)},22V${height - 34}`});
       for (const y of [14, height - 18])
-        draw(svg, 'text', {x: x(v), y, 'text-anchor': 'middle'}, format(v, digits));
+        draw(svg, 'text', {x: x(v), y, 'text-anchor': 'middle'},
+          v.toFixed(digits).replace('-', '\\u2212'));
     }
     const unit = m.unit ? `, ${m.unit}` : '';
     draw(svg, 'text', {class: 'name', x: (left + right) / 2, y: height - 2,
@@ -281,15 +290,21 @@ SCRIPT = """
   };
   const scores = () => {
     const lines = ['measure,model,case,score,status'];
-    for (const m of data.measures) data.models.forEach((model, i) => data.cases.forEach((name, c) => {
+    const one = (m, i, c) => {
       const [value, status] = score(m, i, c);
-      lines.push([cell(m.name), cell(model), cell(name),
+      lines.push([cell(m.name), cell(data.models[i]), cell(data.cases[c]),
         value === null ? '' : +value.toPrecision(5), data.status[status] || 'scored'].join(','));
-    }));
+    };
+    for (const m of data.measures)
+      data.models.forEach((_, i) => data.cases.forEach((_, c) => one(m, i, c)));
     return lines.join('\\n') + '\\n';
   };
-  for (const button of all('[data-save]')) button.onclick = () =>
-    button.dataset.save === 'board' ? save('leaderboard.csv', data.csv) : save('scores.csv', scores());
+  const files = {
+    board: () => ['leaderboard.csv', data.csv],
+    scores: () => ['scores.csv', scores()],
+  };
+  for (const button of all('[data-save]'))
+    button.onclick = () => save(...files[button.dataset.save]());
   const copy = text => {
     const area = add(document.body, 'textarea', text);
     area.select();

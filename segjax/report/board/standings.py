@@ -66,10 +66,10 @@ def _row(
 ) -> str:
     row = outcome.rows[i]
     guide = finite(outcome.ranked[0].get("estimate")) if outcome.ranked else None
-    said = f"{row['model']}: {outcome.printed(row.get('estimate'))}"
-    chart = forest_line(line, axis=axis, guide=guide, title=said)
+    chart = forest_line(line, axis=axis, guide=guide)
+    weight = "strong" if row.get("tier") == 1 else "span"
     cells = (
-        f"<strong>{outcome.printed(row.get('estimate'))}</strong>",
+        f"<{weight}>{outcome.printed(row.get('estimate'))}</{weight}>",
         _ends(outcome, row.get("interval"))
         + _under(_ends(outcome, row.get("percentile")) if row.get("percentile") else ""),
         f"{row.get('n') or 0:,}"
@@ -87,9 +87,7 @@ def _row(
         f'<tr class="{classes}"><td>{whole(row.get("rank"))}</td>'
         f'<td class="tier">{whole(row.get("tier"))}</td>'
         f'<th scope="row">{mark}{bdi(row["model"])}{_under(details)}</th>'
-        f'<td class="figure">{chart}</td>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
+        f'<td class="figure">{chart}</td>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     )
 
 
@@ -109,12 +107,12 @@ def _excluded(row: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         seen = about.get("contaminated_on") or []
         return f"not ranked: trained on {listed(seen) if seen else 'these cases'}"
     if row.get("excluded") == "suspect":
-        return "not ranked: suspect, its scores are too low to be believed"
+        return "not ranked: suspect, its scores fail the check of plausibility"
     return f"not ranked: {escape(row['excluded'])}" if row.get("excluded") else ""
 
 
 def _under(text: str) -> str:
-    return f'<br><span class="muted small">{text}</span>' if text else ""
+    return f"<br><small>{text}</small>" if text else ""
 
 
 def _ends(outcome: Outcome, interval: Mapping[str, Any] | None) -> str:
@@ -139,13 +137,16 @@ def _failures(failures: Mapping[str, Any] | None) -> str:
 
 
 def _legend(board: Board, outcome: Outcome) -> str:
-    methods = {(r.get("interval") or {}).get("method") for r in outcome.rows} - {None}
-    kind = f"{' and '.join(escape(m) for m in sorted(methods))} " if methods else ""
+    methods = sorted(
+        {str((r.get("interval") or {}).get("method") or "") for r in outcome.rows} - {""}
+    )
+    kind = f"{' and '.join(map(escape, methods))} " if methods else ""
     failed = next((r["failures"] for r in outcome.rows if r.get("failures")), None)
     words = [
         f"Circle: {escape(board.statistic)} over the cases; bar: its {kind}interval; thin line "
         "across: the leader.",
-        "Models of one tier (the bracket) are not separable from the first of it.",
+        "Bold: the first tier. Models of one tier (the bracket) are not separable from the first "
+        "of it.",
         "Rank set: the ranks that the separable pairs leave open to a model.",
     ]
     if failed:

@@ -7,6 +7,9 @@ STYLE = """
 :root[data-theme=dark]{--second:#f0a04b;--third:#5fc9ae;--on:#14171b}
 h4{font-size:.95rem;margin:24px 0 2px}
 section>h3,section h3{margin-top:44px}
+.chooser+[data-measure] h2{margin-top:20px;border-top:0}
+[data-measure][hidden]+[data-measure] h2{margin-top:20px;border-top:0}
+.standings thead th{white-space:nowrap}
 .verdicts{margin:36px 0 0}
 .verdicts>div{display:grid;grid-template-columns:minmax(90px,190px) 1fr;gap:4px 24px;padding:12px 0;
   border-top:1px solid var(--line)}
@@ -25,12 +28,13 @@ th button:focus-visible{outline:2px solid var(--accent)}
 [aria-sort=descending] button::after{content:" \\2193"}
 .standings td,.standings th{vertical-align:top;padding-top:9px;padding-bottom:9px}
 .standings thead th{vertical-align:bottom}
+.line{width:240px;height:30px;max-width:none;fill:none}
 .standings td.figure{padding-top:4px;padding-bottom:0}
 .standings tbody th{min-width:120px;max-width:240px;white-space:normal;overflow-wrap:anywhere;
   text-align:left;font-weight:400}
 .standings td:first-child{text-align:right}
 .standings th:first-child{text-align:right}
-.standings .small{font-size:.8rem}
+.standings small{font-size:.8rem;color:var(--muted)}
 .standings td.tier{position:relative;text-align:right;padding-right:18px}
 .standings thead th:nth-child(3){text-align:left}
 .tiered .tier::after{content:"";position:absolute;right:5px;top:-1px;bottom:0;width:6px;
@@ -44,10 +48,12 @@ th button:focus-visible{outline:2px solid var(--accent)}
 .mark{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:7px;
   background:var(--own,var(--muted))}
 .m1{--own:var(--accent)}.m2{--own:var(--second)}.m3{--own:var(--third)}.hl{--own:var(--ink)}
+.ranks .empty{fill:var(--wash);stroke:none}
 .ranks .cell{fill:var(--accent);stroke:none}
 .ranks .share{fill:var(--ink);text-anchor:middle;pointer-events:none}
-.ranks .share.dark{fill:var(--on)}
-.small.ranks .share{font-size:9px}
+.ranks .shade{stroke:var(--accent)}
+.ranks .dark{fill:var(--on)}
+.chart.small.ranks .share{font-size:9px}
 .chart.ranks,.chart.pairs,.chart.bump,.chart.coverage,.chart.gap{max-width:none}
 .pairs .pair,.swatch.pair{stroke:none}
 .pair.open{fill:var(--line);background:var(--line)}

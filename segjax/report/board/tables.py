@@ -10,16 +10,18 @@ from segjax.table import csv_text
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _FIELDS = (
     *("measure", "better", "unit", "model", "version", "rank", "tier", "excluded"),
     *("n", "n_filled", "estimate", "low", "high", "method", "percentile_low", "percentile_high"),
     *("mean", "median", "sd", "min", "max", "failures", "failures_of", "failure_rate_upper"),
     *("p_best", "mean_rank", "rank_low", "rank_high", "set_low", "set_high"),
 )
-_MARKDOWN = {c: f"\\{c}" for c in "\\`*_[]|~$!#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {
-    "@": "&#64;"
-}
+_MARKDOWN = (
+    {c: f"\\{c}" for c in "\\`*_[]|~$!#"}
+    | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+    | {"@": "&#64;"}
+)
 _LATEX = (
     {c: f"\\{c}" for c in "{}$&#%_"}
     | {c: f"{{{c}}}" for c in "[]*"}  # after a line break, these would belong to it
@@ -33,6 +35,9 @@ _LATEX = (
         '"': "\\symbol{34}",
         "'": "\\symbol{39}",
         "`": "\\symbol{96}",
+        "\N{MINUS SIGN}": "$-$",
+        "\N{EN DASH}": "--",
+        "\N{INFINITY}": "$\\infty$",
     }
 )
 
@@ -40,7 +45,7 @@ _LATEX = (
 def to_csv(document: Mapping[str, Any]) -> str:
     """The standings as comma-separated values: one row per measure and model.
 
-    Numbers are as exact as in the document; what is undefined is empty. Text that a
+    Numbers have 12 significant digits; what is undefined is empty. Text that a
     spreadsheet would take for a formula gets an apostrophe in front.
 
     Args:
@@ -56,9 +61,7 @@ def to_csv(document: Mapping[str, Any]) -> str:
     return csv_text(_FIELDS, rows)
 
 
-def _values(
-    outcome: Outcome, row: Mapping[str, Any], versions: Mapping[str, Any]
-) -> Iterator[Any]:
+def _values(outcome: Outcome, row: Mapping[str, Any], versions: Mapping[str, Any]) -> Iterator[Any]:
     interval, percentile, failures = (
         row.get(key) or {} for key in ("interval", "percentile", "failures")
     )
@@ -80,7 +83,9 @@ def _values(
 
 
 def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, int | float):
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if value is None or isinstance(value, int):
         return value
     return plain_cell(str(value))
 

@@ -98,12 +98,29 @@ def tick_text(value: float) -> str:
     return f"{value:,.6g}".replace("-", "\N{MINUS SIGN}")
 
 
+def tick_texts(values: list[float]) -> list[str]:
+    """Labels of all ticks of an axis: those below 10 with the same number of decimals.
+
+    Example:
+        >>> tick_texts([0.85, 0.9, 1.0]), tick_texts([0.0, 20.0]), tick_texts([0.01, 100.0])
+        (['0.85', '0.90', '1.00'], ['0', '20'], ['0.01', '100'])
+    """
+    texts = [tick_text(v) for v in values]
+    if any(not 1e-4 <= abs(v) < 10 for v in values if v):
+        return texts
+    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return [
+        f"{v:.{decimals}f}".replace("-", "\N{MINUS SIGN}") if v else text
+        for v, text in zip(values, texts, strict=True)
+    ]
+
+
 def x_axis(scale: Scale, at: float, values: list[float]) -> str:
     """A horizontal axis with its ticks, at height `at`."""
     marks = "".join(
         f'<path class="tick" d="M{scale(v)},{at:g}v4"/>'
-        f'<text x="{scale(v)}" y="{at + 15:g}" text-anchor="middle">{tick_text(v)}</text>'
-        for v in values
+        f'<text x="{scale(v)}" y="{at + 15:g}" text-anchor="middle">{text}</text>'
+        for v, text in zip(values, tick_texts(values), strict=True)
     )
     return f'<path class="axis" d="M{scale.start:g},{at:g}H{scale.stop:g}"/>{marks}'
 

@@ -27,10 +27,10 @@ def coverage_chart(shares: Sequence[Share], title: str) -> str:
         title: what a screen reader says.
     """
     reach = [x for s in shares for x in (s.nominal, s.found - 2 * s.error, s.found + 2 * s.error)]
-    low = max(0.0, min(reach) - 0.02)
-    high = min(1.0, max(reach) + 0.02)
+    low, high = max(0.0, min(reach) - 0.02), min(1.0, max(reach) + 0.02)
     left = 12 + min(_NAMES, max(width_of(s.name) for s in shares))
     scale = Scale(low, high, left, left + 360)
+    axis = Scale(100 * low, 100 * high, left, left + 360)
     floor = _LINE * len(shares) + 4
     body = ""
     for i, s in enumerate(shares):
@@ -46,5 +46,6 @@ def coverage_chart(shares: Sequence[Share], title: str) -> str:
             f'<path d="M{ends[0]},{y:g}H{ends[1]}"/><circle cx="{x}" cy="{y:g}" r="4"/></g>'
             f'<text x="{left + 372:g}" y="{y + 4:g}">{escape(percent(s.found))}</text>'
         )
-    body += x_axis(scale, floor, ticks(low, high, 4))
-    return svg("coverage", left + 420, floor + 22, title, body)
+    body += x_axis(axis, floor, ticks(axis.low, axis.high, 4))
+    body += f'<text x="{left + 372:g}" y="{floor + 15:g}">%</text>'
+    return svg("coverage", left + 430, floor + 22, title, body)

@@ -30,25 +30,30 @@ def gap_chart(
         y_title: what differs, with its unit.
         title: what a screen reader says.
     """
-    points = [(n, d) for n, d in curve if n > 0 and d > 0 and math.isfinite(d)]
+    points = [(n, d) for n, d in sorted(curve) if n > 0 and d > 0 and math.isfinite(d)]
     if not points:
         return svg("gap", _WIDTH, 40, title, '<text x="8" y="24">no difference to draw</text>')
+    middle_gap = math.sqrt(points[0][1] * points[-1][1])
     levels = [d for _, d in points] + ([now[1]] if now else [])
     if observed is not None and observed[0] > 0:
         levels.append(observed[0])
-    wide = Scale(min(n for n, _ in points) / 1.1, max(n for n, _ in points) * 1.1, _LEFT, _RIGHT, log=True)
+    wide = Scale(points[0][0] / 1.1, points[-1][0] * 1.1, _LEFT, _RIGHT, log=True)
     tall = Scale(min(levels) / 1.3, max(levels) * 1.3, _FLOOR, _TOP, log=True)
     body = "".join(
         f'<path class="grid" d="M{_LEFT:g},{tall(v)}H{_RIGHT:g}"/>'
         f'<text x="{_LEFT - 8:g}" y="{tall(v) + 4:g}" text-anchor="end">{tick_text(v)}</text>'
         for v in decades(tall.low, tall.high)
     ) + x_axis(wide, _FLOOR, decades(wide.low, wide.high))
-    body += '<path class="curve" d="M' + "L".join(f"{wide(n)},{tall(d)}" for n, d in points) + '"/>'
+    line = "L".join(f"{wide(n)},{tall(d)}" for n, d in points)
+    body += f'<path class="curve" d="M{line}"/>'
     if observed is not None and observed[0] > 0:
         y = tall(observed[0])
+        # The curve falls from left to right: the free side is below it on the left.
+        beside = (_LEFT + 6, "start") if observed[0] < middle_gap else (_RIGHT, "end")
         body += (
             f'<path class="observed" d="M{_LEFT:g},{y}H{_RIGHT:g}"/>'
-            f'<text x="{_RIGHT:g}" y="{y - 6:g}" text-anchor="end">{escape(observed[1])}</text>'
+            f'<text x="{beside[0]:g}" y="{y - 6:g}" text-anchor="{beside[1]}">'
+            f"{escape(observed[1])}</text>"
         )
     if now is not None:
         said = f"n = {now[0]:g}: {number(now[1], 4)}"

@@ -1,6 +1,7 @@
 """Which pairs of models differ: a triangle of all of them."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from segjax.report._text import escape
@@ -8,9 +9,8 @@ from segjax.report.charts._axes import name_text, svg, width_of
 
 
 FEW = 15  # models above which cells are small and have no words of their own
-_PRINTED = 8
+PRINTED = 8  # models up to which cells have words
 _NAMES = 190.0
-KINDS = ("open", "first", "second")
 
 
 class Cell(NamedTuple):
@@ -33,26 +33,41 @@ def pair_matrix(names: Sequence[str], cells: Sequence[Sequence[Cell | None]], ti
         title: what a screen reader says.
     """
     small = len(names) > FEW
-    printed = len(names) <= _PRINTED
+    printed = len(names) <= PRINTED
     wide, tall = (14.0, 14.0) if small else (92.0, 40.0) if printed else (34.0, 26.0)
-    body, paths = "", dict.fromkeys(KINDS, "")
+    body = ""
     for i, name in enumerate(names):
         body += name_text(i * wide + 6, (i + 0.5) * tall + 4, name, _NAMES)
         for j, cell in enumerate(cells[i][:i]):
             if cell is None:
                 continue
-            box = f"M{j * wide + 0.5:g},{i * tall + 0.5:g}h{wide - 1:g}v{tall - 1:g}h{1 - wide:g}z"
             if small:
-                paths[cell.kind] += box
                 continue
+            box = f"M{j * wide + 0.5:g},{i * tall + 0.5:g}h{wide - 1:g}v{tall - 1:g}h{1 - wide:g}z"
             title_of = f"<title>{escape(cell.words)}</title>"
             body += f'<path class="pair {cell.kind}" d="{box}">{title_of}</path>'
             for k, line in enumerate(cell.lines if printed else ()):
                 at = f'x="{(j + 0.5) * wide:g}" y="{i * tall + 17 + 14 * k:g}"'
                 body += f'<text class="on {cell.kind}" {at}>{escape(line)}</text>'
-    joined = "".join(f'<path class="pair {k}" d="{d}"/>' for k, d in paths.items() if d)
+    joined = _runs(cells, wide, tall) if small else ""
     room = min(_NAMES, max(width_of(name) for name in names))
     width = max(i * wide + 14 + min(_NAMES, width_of(n)) for i, n in enumerate(names))
     size = (len(names) - 1) * wide + room + 14 if small else width
     kind = f'pairs" data-cell="{wide:g}' if small else "pairs"
     return svg(kind, size, len(names) * tall, title, joined + body)
+
+
+def _runs(cells: Sequence[Sequence[Cell | None]], wide: float, tall: float) -> str:
+    """Small cells: neighbours of one kind are one bar, and thin rules part them again."""
+    paths: dict[str, str] = {}
+    for i, row in enumerate(cells):
+        j = 0
+        for cell, run in groupby(row[:i], key=lambda c: None if c is None else c.kind):
+            length = wide * len(list(run))
+            if cell is not None:
+                box = f"M{j:g},{i * tall + 0.5:g}h{length:g}v{tall - 1:g}h{-length:g}z"
+                paths[cell] = paths.get(cell, "") + box
+            j += length
+    bars = "".join(f'<path class="pair {kind}" d="{d}"/>' for kind, d in paths.items())
+    rules = "".join(f"M{j * wide:g},{j * tall:g}V{len(cells) * tall:g}" for j in range(len(cells)))
+    return f'{bars}<path class="rules" d="{rules}"/>'

@@ -106,7 +106,8 @@ def stamp(content: Content) -> str:
     return (
         "<section><h2>To compute it again</h2>"
         f"<pre>{escape(s.get('command', ''))}</pre>"
-        f"<h3>Versions</h3>{facts(versions, _FACTS)}<h3>Options</h3>{facts(s.get('options') or {}, _FACTS)}"
+        f"<h3>Versions</h3>{facts(versions, _FACTS)}"
+        f"<h3>Options</h3>{facts(s.get('options') or {}, _FACTS)}"
         f"{took}{_inputs(s.get('inputs') or [])}</section>"
     )
 
