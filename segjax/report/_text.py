@@ -66,3 +66,29 @@ def plural(n: int, one: str, many: str = "") -> str:
         ('1 case', '0 cases', '2 misses')
     """
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def percent(share: float | None) -> str:
+    """A share in percent; never 0 or 100 by rounding.
+
+    Example:
+        >>> percent(0.636), percent(0.0004), percent(0.9999), percent(1.0), percent(None)
+        ('63.6 %', '< 0.1 %', '> 99.9 %', '100 %', '–')
+    """
+    if share is None or math.isnan(share):
+        return number(None)
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
+    return f"{100 * share:.{0 if share in (0, 1) else 1}f} %"
+
+
+def probability(p: float | None) -> str:
+    """A p value: three digits, and no more than can be known of it.
+
+    Example:
+        >>> probability(0.0412), probability(0.00002), probability(1.0)
+        ('0.041', '< 0.001', '1.000')
+    """
+    return "< 0.001" if p is not None and p < 0.001 else number(p, 3) if p != 1 else "1.000"

@@ -1,9 +1,9 @@
 """The page: one HTML file that needs no network, in the order a reader asks questions."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
+from segjax.report._shell import date, facts, html_page
 from segjax.report._text import escape, plural
 from segjax.report.overlay import Picture
 from segjax.report.sections import provenance
@@ -15,12 +15,6 @@ from segjax.report.sections.spread import spread
 from segjax.report.surfaces import Gallery
 from segjax.report.theme import SCRIPT, css
 from segjax.table import Table
-
-
-POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'"
-)
 
 
 def render(
@@ -44,14 +38,8 @@ def render(
     content = Content(table, summary, pictures, surfaces)
     parts = (_header, headline, objects, spread, cases, *_PROVENANCE)
     body = "".join(part(content) for part in parts)
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(_method(content))}: segmentation quality</title>"
-        f"<style>{css()}</style></head><body><main>{body}</main>"
-        f"<script>{SCRIPT}</script></body></html>\n"
-    )
+    title = f"{_method(content)}: segmentation quality"
+    return html_page(title, body, style=css(), script=SCRIPT)
 
 
 _PROVENANCE = (
@@ -67,21 +55,16 @@ def _method(content: Content) -> str:
 
 
 def _header(content: Content) -> str:
-    facts = {
+    known = {
         "Cases": f"{len(content.table):,}",
         "Labels": _labels(content.table),
         "Layout": content.summary.get("layout"),
-        "Date": _date(content.summary.get("created")),
+        "Date": date(content.summary.get("created")),
     }
-    items = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in facts.items()
-        if value
-    )
     return (
         '<header><p class="eyebrow">Segmentation quality</p>'
         f"<h1>{escape(_method(content))}, judged against the reference</h1>"
-        f'<dl class="facts">{items}</dl></header>'
+        f"{facts({name: value for name, value in known.items() if value})}</header>"
     )
 
 
@@ -89,13 +72,3 @@ def _labels(table: Table) -> str:
     if len(table.labels) > 12:
         return plural(len(table.labels), "label")
     return ", ".join(named(k.value, k.name) for k in table.labels)
-
-
-def _date(created: Any) -> str:
-    """A day in words; what is no date is printed as it is."""
-    try:
-        day = datetime.fromisoformat(str(created))
-    except ValueError:
-        return str(created or "")
-    zone = f" {day.tzname()}" if day.tzinfo else ""
-    return f"{day.day} {day:%B %Y, %H:%M}{zone}"

@@ -1,11 +1,12 @@
 """What charts share: scales, ticks, the frame, and a word on what is not drawn."""
 
 import math
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
 
-from segjax.report._text import escape
+from segjax.report._text import clean, escape
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,22 @@ def span(scores: np.ndarray, full: tuple[float, float] | None = None) -> tuple[f
             return full
     elif low >= 0:
         low = 0.0
+    low, high = rounded(low, high)
+    return (low, high) if full is None else (max(low, full[0]), min(high, full[1]))
+
+
+def rounded(low: float, high: float) -> tuple[float, float]:
+    """The nearest round ends of an axis that holds both values.
+
+    Example:
+        >>> rounded(0.878, 0.928), rounded(3.0, 3.0)
+        ((0.875, 0.93), (2.5, 3.5))
+    """
     if high - low <= 1e-9 * max(abs(low), abs(high), 1.0):
         low, high = low - 0.5, high + 0.5
     step = np.diff(ticks(low, high, 8)[:2])[0]
-    low = float(f"{math.floor(low / step + 1e-6) * step:.12g}")
-    high = float(f"{math.ceil(high / step - 1e-6) * step:.12g}")
-    return (low, high) if full is None else (max(low, full[0]), min(high, full[1]))
+    first = float(f"{math.floor(low / step + 1e-6) * step:.12g}")
+    return first, float(f"{math.ceil(high / step - 1e-6) * step:.12g}")
 
 
 def tick_text(value: float) -> str:
@@ -87,12 +98,29 @@ def tick_text(value: float) -> str:
     return f"{value:,.6g}".replace("-", "\N{MINUS SIGN}")
 
 
+def tick_texts(values: list[float]) -> list[str]:
+    """Labels of all ticks of an axis: those below 10 with the same number of decimals.
+
+    Example:
+        >>> tick_texts([0.85, 0.9, 1.0]), tick_texts([0.0, 20.0]), tick_texts([0.01, 100.0])
+        (['0.85', '0.90', '1.00'], ['0', '20'], ['0.01', '100'])
+    """
+    texts = [tick_text(v) for v in values]
+    if any(not 1e-4 <= abs(v) < 10 for v in values if v):
+        return texts
+    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return [
+        f"{v:.{decimals}f}".replace("-", "\N{MINUS SIGN}") if v else text
+        for v, text in zip(values, texts, strict=True)
+    ]
+
+
 def x_axis(scale: Scale, at: float, values: list[float]) -> str:
     """A horizontal axis with its ticks, at height `at`."""
     marks = "".join(
         f'<path class="tick" d="M{scale(v)},{at:g}v4"/>'
-        f'<text x="{scale(v)}" y="{at + 15:g}" text-anchor="middle">{tick_text(v)}</text>'
-        for v in values
+        f'<text x="{scale(v)}" y="{at + 15:g}" text-anchor="middle">{text}</text>'
+        for v, text in zip(values, tick_texts(values), strict=True)
     )
     return f'<path class="axis" d="M{scale.start:g},{at:g}H{scale.stop:g}"/>{marks}'
 
@@ -107,6 +135,29 @@ def left_out(scores: np.ndarray) -> str:
     undefined, infinite = int(np.isnan(scores).sum()), int(np.isinf(scores).sum())
     words = [f"{n:,} {what}" for n, what in ((undefined, "undefined"), (infinite, "infinite")) if n]
     return f"not drawn: {', '.join(words)}" if words else ""
+
+
+_EM = 6.8  # pixels of a letter of a name, on the average
+
+
+def width_of(name: str) -> float:
+    """About how many pixels a name takes in a chart."""
+    wide = sum(2.0 if unicodedata.east_asian_width(c) in "WF" else 1.0 for c in name)
+    return _EM * wide
+
+
+def name_text(x: float, y: float, name: str, room: float, anchor: str = "start") -> str:
+    """A name in a chart, cut to its room; the whole of it where a pointer rests."""
+    name, shown = clean(name), ""
+    if width_of(name) > room:
+        while width_of(name[: len(shown) + 1]) <= room - 2 * _EM:
+            shown = name[: len(shown) + 1]
+        shown += "…"
+    title = f"<title>{escape(name)}</title>" if shown else ""
+    return (
+        f'<text class="name" x="{x:g}" y="{y:g}" text-anchor="{anchor}">'
+        f"{title}{escape(shown or name)}</text>"
+    )
 
 
 def svg(kind: str, width: float, height: float, title: str, body: str) -> str:

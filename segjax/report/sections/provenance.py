@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from segjax.metrics import Metric
+from segjax.report._shell import facts
 from segjax.report._text import escape, number, plural
 from segjax.report.sections._content import Content, direction, short
 
 
 GUIDELINE = "https://doi.org/10.1186/s13104-022-06096-y"
 _TIMES = "\N{MULTIPLICATION SIGN}"
+_FACTS = "facts small"
 _ASKED = ("dice", "iou", "sensitivity", "specificity")
 
 
@@ -104,22 +106,10 @@ def stamp(content: Content) -> str:
     return (
         "<section><h2>To compute it again</h2>"
         f"<pre>{escape(s.get('command', ''))}</pre>"
-        f"<h3>Versions</h3>{_facts(versions)}<h3>Options</h3>{_facts(s.get('options') or {})}"
+        f"<h3>Versions</h3>{facts(versions, _FACTS)}"
+        f"<h3>Options</h3>{facts(s.get('options') or {}, _FACTS)}"
         f"{took}{_inputs(s.get('inputs') or [])}</section>"
     )
-
-
-def _facts(values: Mapping[str, Any]) -> str:
-    items = "".join(
-        f"<div><dt>{escape(k)}</dt><dd>{escape(_value(v))}</dd></div>" for k, v in values.items()
-    )
-    return f'<dl class="facts small">{items}</dl>'
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "not set"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _inputs(inputs: list[Mapping[str, Any]]) -> str:
