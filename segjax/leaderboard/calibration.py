@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Bool, Float, PRNGKeyArray
 
 from segjax.leaderboard.intervals import (
     Evidence,
@@ -13,7 +13,8 @@ from segjax.leaderboard.intervals import (
     jackknife,
     standard_errors,
 )
-from segjax.leaderboard.resampling import Plan, replicates, residuals
+from segjax.leaderboard.resampling import Plan, make_plan, replicates, residuals
+from segjax.leaderboard.separability import bonferroni_percentile, holm, max_t, sign_flip, wilcoxon
 
 
 _AT_ONCE = 2**22  # resamples of all columns: bounds the memory to about 200 MB
@@ -101,3 +102,67 @@ def draw_units(key: PRNGKeyArray, plan: Plan, count: int) -> np.ndarray:
     """Units of `count` boards, each from its own stratum: [board, unit]."""
     share = np.asarray(jax.random.uniform(key, (count, plan.units)))
     return plan.first + np.minimum((share * plan.size).astype(int), plan.size - 1)
+
+
+def false_alarms(
+    key: PRNGKeyArray,
+    family: Sequence[Float[np.ndarray, "board model unit"]],
+    *,
+    verdict: str,
+    alpha: float = 0.05,
+    permutations: int = 500,
+    count: int = 1000,
+) -> Bool[np.ndarray, "board"]:
+    """Which boards a verdict separates any pair on, in any measure.
+
+    Args:
+        key: makes the result reproducible.
+        family: boards of every measure, higher is better, units as cases.
+        verdict: as `Options.verdict`.
+        alpha: its family-wise error.
+        permutations: of the test.
+        count: resamples, for "bonferroni".
+    """
+    boards, models, units = family[0].shape
+    if verdict == "max_t":
+        p = max_t(key, family, permutations=permutations, level=1 - alpha).p
+        return (p <= alpha).any((1, 2))
+    if verdict == "sign_flip":
+        p = sign_flip(key, family, permutations=permutations)
+        return np.array([(holm(one) <= alpha).any() for one in p])
+    if verdict == "wilcoxon":
+        each = ([scores[i] for scores in family] for i in range(boards))
+        return np.array([(holm(wilcoxon(one)) <= alpha).any() for one in each])
+    found = np.zeros(boards, bool)
+    block = max(1, _AT_ONCE // (count * models))
+    for scores in family:
+        for start in range(0, boards, block):
+            some = scores[start : start + block]
+            means, _ = replicates(key, make_plan(units), some.reshape(-1, units), count=count)
+            for i, one in enumerate(np.split(means, len(some), axis=1)):
+                found[start + i] |= bonferroni_percentile(one, 1 - alpha)[2].any()
+    return found
+
+
+def null_boards(
+    key: PRNGKeyArray,
+    plan: Plan,
+    family: Sequence[Float[np.ndarray, "model unit"]],
+    boards: int,
+) -> list[Float[np.ndarray, "board model unit"]]:
+    """Boards like this one on which no model differs from another.
+
+    Units are drawn from the scores, and in each the names of the models are shuffled, the same
+    way for all measures: what is left is how units differ, and how measures go together.
+
+    Args:
+        key: makes the result reproducible.
+        plan: which units are drawn.
+        family: one matrix of scores per measure.
+        boards: how many.
+    """
+    drawing, shuffling = jax.random.split(key)
+    units = draw_units(drawing, plan, boards)
+    models = len(family[0])
+    order = np.asarray(jax.random.uniform(shuffling, (boards, models, plan.units))).argsort(1)
+    return [np.take_along_axis(scores[:, units].swapaxes(0, 1), order, 1) for scores in family]

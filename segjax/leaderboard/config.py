@@ -14,22 +14,12 @@ from segjax.io._text import read_text
 from segjax.io.scores import read_metadata, read_scores
 from segjax.io.sheet import Facts
 from segjax.leaderboard import policy
+from segjax.leaderboard.intervals import METHODS
 from segjax.leaderboard.measures import Declared, quoted
+from segjax.leaderboard.options import VERDICTS, Options
 from segjax.leaderboard.policy import Suspect
 from segjax.leaderboard.scores import Scores, gather_scores
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A column of the metadata by which cases are grouped.
-
-    Attributes:
-        column: name.
-        bins: for numbers, how many groups of equal size, or the edges between groups.
-    """
-
-    column: str
-    bins: int | tuple[float, ...] | None = None
+from segjax.leaderboard.slices import Slice
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Options):
     """What a leaderboard is made of; every field is a key of the file.
 
     Attributes:
@@ -60,23 +50,6 @@ class Config:
         declared: what the file says of metrics, by name.
         labels: which, in this order; None for all.
         metadata: file with what is known of the cases.
-        slices: columns to group cases by.
-        clusters: column of what is independent, if cases are not (patients, centres).
-        strata: column within whose values cases are resampled.
-        statistic: "mean", "median", or a quantile as in "q0.1".
-        level: of the intervals.
-        interval: kind of them.
-        verdict: test that says which models differ.
-        missing: see `segjax.leaderboard.policy.complete`.
-        undefined: likewise.
-        worst: likewise.
-        suspect: likewise.
-        replicates: of the bootstrap.
-        permutations: of the test.
-        seed: makes the board reproducible.
-        calibrate: whether to measure how often the intervals hold on scores like these.
-        minimum_n: groups of fewer cases are not shown.
-        compat: None, or "segauge" for the numbers it would print.
     """
 
     title: str = ""
@@ -87,23 +60,6 @@ class Config:
     declared: Mapping[str, Declared] = field(default_factory=dict)
     labels: tuple[str, ...] | None = None
     metadata: Path | None = None
-    slices: tuple[Slice, ...] = ()
-    clusters: str | None = None
-    strata: str | None = None
-    statistic: str = "mean"
-    level: float = 0.95
-    interval: str = "studentized"
-    verdict: str = "max_t"
-    missing: str = "worst"
-    undefined: str = "best"
-    worst: Mapping[str, float] = field(default_factory=dict)
-    suspect: Suspect | None = None
-    replicates: int = 100_000
-    permutations: int = 100_000
-    seed: int = 0
-    calibrate: bool = False
-    minimum_n: int = 10
-    compat: str | None = None
 
 
 def read_config(path: str | Path) -> Config:
@@ -411,7 +367,7 @@ def _declared(node: _Node) -> Declared:
     return said
 
 
-def _worst(node: _Node) -> dict[str, float]:
+def _values(node: _Node) -> dict[str, float]:
     return {name: _number(entry) for name, entry in node.table().named().items()}
 
 
@@ -434,12 +390,14 @@ _KEYS: Mapping[str, Callable[[_Node], Any]] = {
     "strata": _column,
     "statistic": _statistic,
     "level": _share,
-    "interval": _name,
-    "verdict": _choice("max_t", "sign_flip", "wilcoxon", "bonferroni"),
+    "within": _flag,
+    "interval": _choice(*METHODS),
+    "verdict": _choice(*VERDICTS),
     "missing": _choice(*policy.MISSING),
     "undefined": _choice(*policy.UNDEFINED),
-    "worst": _worst,
+    "worst": _values,
     "suspect": _suspect,
+    "failure": _values,
     "replicates": _whole(1),
     "permutations": _whole(1),
     "seed": _whole(0, 2**32 - 1),

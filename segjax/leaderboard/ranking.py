@@ -207,8 +207,8 @@ def leave_one_out(
         InputError: if the statistic is none of these.
     """
     units = _numbered(units, scores)
-    before = _settled(_estimates(scores, statistic), scores)
-    after = _settled(_estimates_without(scores, statistic, units), scores).T
+    before = settled(_estimates(scores, statistic), scores)
+    after = settled(_estimates_without(scores, statistic, units), scores).T
     defined = ~np.isnan(after).any(-1)
     return LeaveOneOut(
         winner=defined & (_first(after) != _first(before)).any(-1),
@@ -248,7 +248,7 @@ def smallest_upset(
         metric: when can dropping a little data make a big difference? arXiv:2011.14999
     """
     units = _numbered(units, scores)
-    estimates = _settled(_estimates(scores, statistic), scores)
+    estimates = settled(_estimates(scores, statistic), scores)
     leading = _first(estimates)
     rivals = np.flatnonzero(~leading)
     removal = _shortest_by_mean if _quantile(statistic) is None else _greedy_by_quantile
@@ -261,7 +261,7 @@ def smallest_upset(
     if smallest is None:
         return None
     left = scores[:, ~np.isin(units, smallest)]
-    winner = _settled(_estimates(left, statistic), scores).argmax()
+    winner = settled(_estimates(left, statistic), scores).argmax()
     return Upset(np.sort(smallest), int(winner))
 
 
@@ -285,8 +285,8 @@ def schemes(
         doi:10.1038/s41598-021-82017-6
     """
     merits = {
-        "mean then rank": _settled(_estimates(scores, "mean"), scores),
-        "median then rank": _settled(_estimates(scores, "median"), scores),
+        "mean then rank": settled(_estimates(scores, "mean"), scores),
+        "median then rank": settled(_estimates(scores, "median"), scores),
         "rank then mean": -case_ranks(scores).mean(-1),
     }
     if separable is not None:
@@ -403,7 +403,7 @@ def _numbered(
     return np.arange(scores.shape[1]) if units is None else units
 
 
-def _settled(
+def settled(
     values: Float[np.ndarray, "*any"], scores: Float[np.ndarray, "model case"]
 ) -> Float[np.ndarray, "*any"]:
     """Values rounded so that those which differ by rounding errors alone are tied."""
@@ -506,7 +506,7 @@ def _shortest_by_mean(
     # Summed from the end, so that what is removed, infinite perhaps, leaves no trace.
     lead = leads[:, order][:, ::-1].cumsum(-1)[:, ::-1]
     cases = np.bincount(units)[present][order][::-1].cumsum()[::-1]
-    behind = (_settled(lead / cases, duel) < 0).all(0)
+    behind = (settled(lead / cases, duel) < 0).all(0)
     removed = int(behind.argmax())
     return present[order[:removed]] if behind[removed] and removed <= limit else None
 
@@ -525,7 +525,7 @@ def _greedy_by_quantile(
         with np.errstate(invalid="ignore"):  # level where all are infinitely bad
             leads = _unit_sums((duel[:-1].max(0) - duel[-1])[None], units)[0, there]
             without = _estimates_without(duel[:, kept], statistic, units[kept])[:, there]
-            margins = _settled(without[-1] - without[:-1].max(0), duel)
+            margins = settled(without[-1] - without[:-1].max(0), duel)
         favour = np.lexsort((np.nan_to_num(leads), np.nan_to_num(margins)))
         candidates = there[favour[::-1]]
 
@@ -545,5 +545,5 @@ def _is_ahead(
     duel: Float[np.ndarray, "model case"], statistic: Statistic, kept: Bool[np.ndarray, "case"]
 ) -> bool:
     """Whether the last model is ahead of all others in these cases."""
-    estimates = _settled(_estimates(duel[:, kept], statistic), duel)
+    estimates = settled(_estimates(duel[:, kept], statistic), duel)
     return bool((estimates[-1] > estimates[:-1]).all())

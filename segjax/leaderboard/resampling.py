@@ -269,6 +269,22 @@ def bootstrap_means(
     )[0]
 
 
+def pcg64_means(
+    scores: Float[np.ndarray, "column case"], seed: int, *, count: int
+) -> Float[np.ndarray, "replicate column"]:
+    """Means of the resamples that NumPy's default generator draws, as segauge uses them."""
+    generator = np.random.default_rng(seed)
+    n = scores.shape[1]
+    if n == 0:
+        return np.full((count, len(scores)), np.nan)
+    block = max(1, _DRAWS // (n * max(1, len(scores))))
+    parts = []
+    for start in range(0, count, block):
+        drawn = generator.integers(0, n, (min(block, count - start), n))
+        parts.append(scores[:, drawn].mean(-1).T)
+    return np.concatenate(parts)
+
+
 # What is drawn, as counts.
 
 

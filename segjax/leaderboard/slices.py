@@ -23,11 +23,12 @@ class Slice:
 
     Attributes:
         column: its name.
-        bins: how many bins of about as many cases each; None takes every value as a slice.
+        bins: how many bins of about as many cases each, or the edges between them; None takes
+            every value as a slice.
     """
 
     column: str
-    bins: int | None = None
+    bins: int | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,12 @@ class Group:
     method: str
 
 
-def slice_cases(values: Sequence[str], bins: int | None) -> dict[str, Bool[np.ndarray, "case"]]:
-    """Which cases each slice holds, in a natural order; an empty value is in none.
+def slice_cases(
+    values: Sequence[str | int | float | None], bins: int | tuple[float, ...] | None
+) -> dict[str, Bool[np.ndarray, "case"]]:
+    """Which cases each slice holds, in a natural order; without a value, a case is in none.
+
+    A bin holds what is above the edge before it, up to and with its own edge.
 
     Raises:
         InputError: if bins are asked for of what is no number.
@@ -61,23 +66,29 @@ def slice_cases(values: Sequence[str], bins: int | None) -> dict[str, Bool[np.nd
         >>> list(slice_cases(["1", "2", "3", "40"], 2))
         ['1 to 2', '3 to 40']
     """
+    texts = ["" if v is None else f"{v:g}" if isinstance(v, float) else str(v) for v in values]
     if bins is None:
         return {
-            name: np.array([v == name for v in values])
-            for name in sorted({v for v in values if v}, key=_natural)
+            name: np.array([t == name for t in texts])
+            for name in sorted({t for t in texts if t}, key=_natural)
         }
-    if bins < 1:
+    if isinstance(bins, int) and bins < 1:
         raise InputError(f"bins must be positive, got {bins}")
-    wrong = next((v for v in values if v and not _is_number(v)), None)
+    wrong = next((t for t in texts if t and not _is_number(t)), None)
     if wrong is not None:
-        raise InputError(f"{wrong!r} is no number and cannot be sorted into bins")
-    numbers = np.array([float(v) if v else np.nan for v in values])
+        raise InputError(f"{wrong[:60]!r} is no number and cannot be sorted into bins")
+    numbers = np.array([float(t) if t else np.nan for t in texts])
     there = np.sort(numbers[~np.isnan(numbers)])
-    edges = np.unique([part[-1] for part in np.array_split(there, bins) if part.size])
+    if isinstance(bins, int):
+        edges = np.unique([part[-1] for part in np.array_split(there, bins) if part.size])
+    else:
+        edges = np.array([*bins, np.inf])
     place = np.searchsorted(edges, numbers)
     found = {}
     for i in range(edges.size):
         inside = (place == i) & ~np.isnan(numbers)
+        if not inside.any():
+            continue
         least, most = numbers[inside].min(), numbers[inside].max()
         found[f"{least:.6g}" if least == most else f"{least:.6g} to {most:.6g}"] = inside
     return found

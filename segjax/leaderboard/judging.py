@@ -1,0 +1,473 @@
+"""From scores to what is said of them: estimates, ranks and verdicts of every measure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from segjax._errors import InputError
+from segjax.leaderboard.intervals import (
+    Ends,
+    Evidence,
+    default_method,
+    gather_evidence,
+    interval_ends,
+    percentile,
+)
+from segjax.leaderboard.measures import Measure
+from segjax.leaderboard.options import Options
+from segjax.leaderboard.policy import Panel, complete
+from segjax.leaderboard.ranking import (
+    RankDistribution,
+    average_ranks,
+    case_ranks,
+    rank_distribution,
+    schemes,
+    settled,
+)
+from segjax.leaderboard.resampling import (
+    Plan,
+    make_plan,
+    pcg64_means,
+    quantile_replicates,
+    replicates,
+)
+from segjax.leaderboard.scores import Scores
+from segjax.leaderboard.separability import (
+    Differences,
+    bonferroni_percentile,
+    differences,
+    holm,
+    max_t,
+    pairs,
+    sign_flip,
+    simultaneous,
+    units_needed,
+    wilcoxon,
+)
+
+
+_SCHEME_REPLICATES = 10_000  # their bands are drawn, and not printed
+# Which key is whose: adding a use must not change what the others draw.
+KEYS = {"resamples": 0, "permutations": 1, "slices": 2, "calibration": 3}
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What one measure says of each model; ends are NaN where there is no interval.
+
+    Attributes:
+        values: of the statistic.
+        low: ends of the intervals.
+        high: see `low`.
+        method: of the intervals.
+        percentile: ends of the percentile intervals.
+        n: scores of each model.
+        evidence: what they are made from.
+    """
+
+    values: Float[np.ndarray, "model"]
+    low: Float[np.ndarray, "model"]
+    high: Float[np.ndarray, "model"]
+    method: str
+    percentile: Ends
+    n: Int[np.ndarray, "model"]
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The ranked models of one measure, best first.
+
+    Attributes:
+        order: places of the models.
+        scores: of the kept cases, oriented: higher is better.
+        units: of the kept cases.
+        estimates: oriented.
+        replicates: of the estimates, oriented.
+        ranks: of the estimates.
+        distribution: of the ranks, over resamples.
+    """
+
+    order: Int[np.ndarray, "ranked"]
+    scores: Float[np.ndarray, "ranked kept"]
+    units: Int[np.ndarray, "kept"]
+    estimates: Float[np.ndarray, "ranked"]
+    replicates: Float[np.ndarray, "replicate ranked"]
+    ranks: Float[np.ndarray, "ranked"]
+    distribution: RankDistribution
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Pairs of the ranked models, row against column; oriented, so that positive is better.
+
+    Attributes:
+        difference: row less column.
+        low: simultaneous ends of it.
+        high: see `low`.
+        p: adjusted over everything on the page; NaN where the test has none.
+        separable: whether they differ.
+        effect: standardised mean difference.
+        superiority: share of cases where the row is better, ties half.
+        needed: units that would separate them with 80 % power.
+        paired: differences as they were found, of the pairs in the order of `pairs`.
+        comparisons: how many pairs share the error.
+    """
+
+    difference: Float[np.ndarray, "ranked ranked"]
+    low: Float[np.ndarray, "ranked ranked"]
+    high: Float[np.ndarray, "ranked ranked"]
+    p: Float[np.ndarray, "ranked ranked"]
+    separable: Bool[np.ndarray, "ranked ranked"]
+    effect: Float[np.ndarray, "ranked ranked"]
+    superiority: Float[np.ndarray, "ranked ranked"]
+    needed: Float[np.ndarray, "ranked ranked"]
+    paired: Differences
+    comparisons: int
+
+    @property
+    def better(self) -> Bool[np.ndarray, "ranked ranked"]:
+        """Whether the row is separably better than the column."""
+        return self.separable & (self.difference > 0)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All that is found of one measure."""
+
+    measure: Measure
+    panel: Panel
+    estimates: Estimates
+    standing: Standing
+    verdict: Verdict
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Least and greatest score there can be."""
+        return bounds_of(self.measure)
+
+
+def judge(scores: Scores, options: Options) -> tuple[Plan, list[Judged]]:
+    """Judge every measure.
+
+    Args:
+        scores: as they are.
+        options: settled.
+
+    Raises:
+        InputError: if a column is not there, or a policy refuses the scores.
+    """
+    plan = plan_of(scores, options)
+    key = subkey(options, "resamples")
+    panels, estimates, standings = [], [], []
+    for i, measure in enumerate(scores.measures):
+        panel = complete(
+            scores,
+            i,
+            missing=options.missing,
+            undefined=options.undefined,
+            worst=options.worst,
+            suspect=options.suspect,
+        )
+        own = segauge_rows(scores, i) if options.compat else _spread(panel, len(scores.cases))
+        found = _estimate(key, plan, own, measure, options)
+        panels.append(panel)
+        estimates.append(found)
+        standings.append(_rank(plan, panel, found, measure, options))
+    verdicts = judge_pairs(subkey(options, "permutations"), standings, options)
+    found = zip(scores.measures, panels, estimates, standings, verdicts, strict=True)
+    return plan, [Judged(*each) for each in found]
+
+
+def subkey(options: Options, use: str) -> PRNGKeyArray:
+    """The key of one use."""
+    return jax.random.fold_in(jax.random.key(options.seed), KEYS[use])
+
+
+def bounds_of(measure: Measure) -> tuple[float | None, float | None]:
+    """Least and greatest score there can be."""
+    ends = (measure.worst, measure.best)
+    return ends if measure.better == "higher" else ends[::-1]
+
+
+def plan_of(scores: Scores, options: Options) -> Plan:
+    """What is resampled."""
+    return make_plan(
+        len(scores.cases),
+        clusters=_column(scores, options.clusters, "clusters"),
+        strata=_column(scores, options.strata, "strata"),
+        within=options.within,
+    )
+
+
+def _column(scores: Scores, name: str | None, what: str) -> list[str] | None:
+    if name is None:
+        return None
+    if name not in scores.metadata:
+        known = ", ".join(scores.metadata) or "none"
+        raise InputError(f"{what}: no column {name!r} of the cases; there are {known}")
+    values = scores.metadata[name]
+    if None in values:
+        case = scores.cases[values.index(None)]
+        raise InputError(f"{what}: case {case!r} has no {name}; every case needs one")
+    return [str(v) for v in values]
+
+
+def _spread(panel: Panel, cases: int) -> Float[np.ndarray, "model case"]:
+    """Scores on all cases; NaN where a case is left out."""
+    rows = np.full((len(panel.values), cases), np.nan)
+    rows[:, panel.cases] = panel.values
+    return rows
+
+
+def segauge_rows(scores: Scores, index: int) -> Float[np.ndarray, "model case"]:
+    """Scores of which each model keeps its own: those that are finite."""
+    values = scores.values[index]
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _estimate(
+    key: PRNGKeyArray,
+    plan: Plan,
+    rows: Float[np.ndarray, "model case"],
+    measure: Measure,
+    options: Options,
+) -> Estimates:
+    there = ~np.isnan(rows)
+    method = options.interval or default_method(
+        plan,
+        units=int(np.unique(plan.unit[there.any(0)]).size),
+        quantile=options.quantile is not None,
+    )
+    bounds, count = bounds_of(measure), options.replicates or 1
+    if options.compat:
+        return _estimate_as_segauge(rows, bounds, options)
+    shared = bool((there == there[:1]).all())
+    evidence = gather_evidence(
+        key,
+        plan,
+        rows,
+        weights=(there[:1] if shared else there).astype(float),
+        quantile=options.quantile,
+        count=count,
+        left_out=method == "bca",
+    )
+    low, high = interval_ends(evidence, method, level=options.level, bounds=bounds)
+    plain = interval_ends(evidence, "percentile", level=options.level, bounds=bounds)
+    return Estimates(evidence.estimates, low, high, method, plain, there.sum(1), evidence)
+
+
+def _estimate_as_segauge(
+    rows: Float[np.ndarray, "model case"],
+    bounds: tuple[float | None, float | None],
+    options: Options,
+) -> Estimates:
+    ends, values = [], []
+    for row in rows:
+        own = row[None, ~np.isnan(row)]
+        means = pcg64_means(own, options.seed, count=options.replicates or 1)
+        evidence = Evidence(estimates=own.mean(1), replicates=means, units=own.size)
+        ends.append(percentile(evidence, options.level))
+        values.append(evidence.estimates[0])
+    low, high = np.array(ends)[..., 0].T
+    return Estimates(
+        np.array(values),
+        low,
+        high,
+        "percentile",
+        (low, high),
+        (~np.isnan(rows)).sum(1),
+        Evidence(estimates=np.array(values), replicates=np.empty((0, len(rows))), units=0),
+    )
+
+
+def _rank(
+    plan: Plan, panel: Panel, found: Estimates, measure: Measure, options: Options
+) -> Standing:
+    ranked = np.flatnonzero(panel.ranked)
+    oriented = measure.sign * panel.values[ranked]
+    if options.compat:
+        estimates = oriented.mean(1)
+        drawn = pcg64_means(oriented, options.seed, count=options.replicates or 1)
+    else:
+        estimates = settled(measure.sign * found.values[ranked], oriented)
+        drawn = settled(measure.sign * found.evidence.replicates[:, ranked], oriented)
+    order = np.argsort(-estimates, kind="stable")
+    drawn = drawn[~np.isnan(drawn).any(1)][:, order]
+    level = 0.95 if options.compat else options.level  # segauge's is, whatever was asked for
+    return Standing(
+        ranked[order],
+        oriented[order],
+        plan.unit[panel.cases],
+        estimates[order],
+        drawn,
+        average_ranks(estimates[order]),
+        rank_distribution(drawn, estimates[order], level=level),
+    )
+
+
+# Pairs.
+
+
+def judge_pairs(
+    key: PRNGKeyArray, standings: Sequence[Standing], options: Options
+) -> list[Verdict]:
+    """Say of every measure which models differ; one family over all of them.
+
+    Models that are ranked by some measures only are judged in families of their own, which
+    share the error between them.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, standing in enumerate(standings):
+        groups.setdefault(tuple(sorted(standing.order.tolist())), []).append(i)
+    groups = {models: at for models, at in groups.items() if len(models) > 1}
+    comparisons = sum(len(at) * len(m) * (len(m) - 1) // 2 for m, at in groups.items())
+    found: dict[int, tuple[Differences, Array | np.ndarray, Ends]] = {}
+    raw: dict[int, np.ndarray] = {}
+    for number, places in enumerate(groups.values()):
+        family, units = [], []
+        for i in places:
+            back = np.argsort(standings[i].order)  # all measures in the same order of models
+            family.append(standings[i].scores[back])
+            units.append(standings[i].units)
+        paired = [differences(x, u) for x, u in zip(family, units, strict=True)]
+        subkey = jax.random.fold_in(key, number)
+        if options.verdict == "max_t":
+            level = 1 - options.alpha / len(groups)
+            tested = max_t(
+                subkey, family, units=units, permutations=options.permutations, level=level
+            )
+            for at, i in enumerate(places):
+                p = np.minimum(1, len(groups) * tested.p[at])
+                found[i] = paired[at], p, simultaneous(paired[at], tested.critical)
+            continue
+        if options.verdict == "bonferroni":
+            for at, i in enumerate(places):
+                back = np.argsort(standings[i].order)
+                low, high, _ = bonferroni_percentile(
+                    standings[i].replicates[:, back], options.level
+                )
+                found[i] = paired[at], np.full(low.shape, np.nan), (low, high)
+            continue
+        if options.verdict == "sign_flip":
+            p = sign_flip(subkey, family, units=units, permutations=options.permutations)
+        else:
+            p = wilcoxon(family, units=units)
+        for at, i in enumerate(places):
+            raw[i] = p[at]
+            found[i] = paired[at], p[at], _bonferroni_ends(paired[at], comparisons, options)
+    if raw:
+        adjusted = holm(np.concatenate(list(raw.values())))
+        parts = np.split(adjusted, np.cumsum([p.size for p in raw.values()])[:-1])
+        for i, p in zip(raw, parts, strict=True):
+            found[i] = found[i][0], p, found[i][2]
+    return [
+        _verdict(standing, found.get(i), comparisons, options)
+        for i, standing in enumerate(standings)
+    ]
+
+
+def _bonferroni_ends(d: Differences, comparisons: int, options: Options) -> Ends:
+    """Student's intervals that hold together, for tests that have none."""
+    import scipy.stats
+
+    tail = options.alpha / (2 * comparisons)
+    half = scipy.stats.t.isf(tail, max(d.units - 1, 1)) * np.where(np.isnan(d.se), np.inf, d.se)
+    return d.mean - half, d.mean + half
+
+
+def _verdict(
+    standing: Standing,
+    found: tuple[Differences, np.ndarray, Ends] | None,
+    comparisons: int,
+    options: Options,
+) -> Verdict:
+    k = len(standing.order)
+    if found is None:
+        nothing = np.full((k, k), np.nan)
+        none = np.zeros((k, k), bool)
+        paired = differences(standing.scores, standing.units)
+        return Verdict(
+            nothing, nothing, nothing, nothing, none, nothing, nothing, nothing, paired, 0
+        )
+    paired, p, (low, high) = found
+    if options.compat:
+        comparisons = len(p)  # within the measure
+    with np.errstate(invalid="ignore"):
+        unit_effect = paired.t / np.sqrt(paired.units)
+    needed = units_needed(
+        np.where(np.isnan(unit_effect), 0, unit_effect), max(comparisons, 1), alpha=options.alpha
+    )
+    if options.verdict == "bonferroni":
+        separable = (low > 0) | (high < 0)
+    else:
+        separable = (p <= options.alpha) & (paired.mean != 0)
+    square = lambda upper, lower, diagonal: _square(upper, lower, diagonal, standing.order)
+    return Verdict(
+        difference=square(paired.mean, -paired.mean, 0.0),
+        low=square(low, -high, 0.0),
+        high=square(high, -low, 0.0),
+        p=square(p, p, np.nan),
+        separable=square(separable, separable, False),
+        effect=square(paired.effect, -paired.effect, 0.0),
+        superiority=square(paired.superiority, 1 - paired.superiority, 0.5),
+        needed=square(needed, needed, np.inf),
+        paired=paired,
+        comparisons=comparisons,
+    )
+
+
+def _square(
+    upper: np.ndarray, lower: np.ndarray, diagonal: float | bool, order: np.ndarray
+) -> np.ndarray:
+    """Pairs of models in their common order, as a matrix in the order of ranks."""
+    k = len(order)
+    found = np.full((k, k), diagonal)
+    a, b = pairs(k)
+    found[a, b], found[b, a] = upper, lower
+    place = np.argsort(np.argsort(order))
+    return found[np.ix_(place, place)]
+
+
+# Other ways to rank.
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Ranks under one scheme; ends are those of the resamples, None where it has none."""
+
+    name: str
+    ranks: Float[np.ndarray, "ranked"]
+    low: Float[np.ndarray, "ranked"] | None
+    high: Float[np.ndarray, "ranked"] | None
+
+
+def rank_by_schemes(judged: Judged, plan: Plan, cases: int, options: Options) -> list[Scheme]:
+    """The ranks of the models under each of the usual schemes."""
+    standing, key = judged.standing, subkey(options, "resamples")
+    count = min(options.replicates or 1, _SCHEME_REPLICATES)
+    rows = np.full((len(standing.order), cases), np.nan)
+    rows[:, judged.panel.cases] = standing.scores
+    kept = ~np.isnan(rows[:1])
+    zeroed = lambda x: np.where(kept, x, 0.0)
+    of_cases = np.zeros_like(rows)
+    of_cases[:, judged.panel.cases] = -case_ranks(standing.scores)
+    drawn = {
+        "mean then rank": replicates(key, plan, zeroed(rows), kept.astype(float), count=count)[0],
+        "median then rank": quantile_replicates(key, plan, rows, 0.5, count=count),
+        "rank then mean": replicates(key, plan, of_cases, kept.astype(float), count=count)[0],
+    }
+    found = []
+    for name, ranks in schemes(standing.scores, judged.verdict.better).items():
+        low = high = None
+        if name in drawn:
+            values = of_cases if name == "rank then mean" else standing.scores
+            tied = settled(drawn[name], values)
+            tied = tied[~np.isnan(tied).any(1)]
+            spread = rank_distribution(tied, -ranks, level=options.level)
+            low, high = spread.low, spread.high
+        found.append(Scheme(name, ranks, low, high))
+    return found

@@ -1,0 +1,125 @@
+"""What may be chosen of a leaderboard, and what follows from the choice."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from segjax._errors import InputError
+from segjax.leaderboard.intervals import METHODS
+from segjax.leaderboard.policy import Suspect
+from segjax.leaderboard.slices import Slice
+
+
+VERDICTS = ("max_t", "sign_flip", "wilcoxon", "bonferroni")
+REPLICATES = 100_000  # the third decimal of an end of an interval of Dice is then settled
+_SEGAUGE = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How scores are judged.
+
+    Attributes:
+        statistic: "mean", "median", or a quantile as in "q0.1".
+        level: of the intervals; 1 - level is the family-wise error of the verdict.
+        interval: one of `intervals.METHODS`; None for `intervals.default_method`.
+        verdict: test that says which models differ: "max_t", "sign_flip", "wilcoxon" or
+            "bonferroni" (percentile intervals, as segauge's).
+        missing: see `policy.complete`.
+        undefined: likewise.
+        worst: likewise.
+        suspect: likewise.
+        failure: by metric, the score at which a case has failed; by default its worst score.
+        slices: columns to group cases by.
+        minimum_n: groups of fewer cases are greyed, and not tested.
+        clusters: column of what is independent, if cases are not (patients, centres).
+        strata: column within whose values cases are resampled.
+        within: whether cases are resampled within clusters, too.
+        replicates: of the bootstrap; None for 100,000 (2,000 for segauge).
+        permutations: of the tests.
+        seed: makes the board reproducible.
+        calibrate: whether to simulate how often intervals and verdicts are right on scores like
+            these.
+        compat: None, or "segauge" for the numbers it would print.
+    """
+
+    statistic: str = "mean"
+    level: float = 0.95
+    interval: str | None = None
+    verdict: str = "max_t"
+    missing: str = "worst"
+    undefined: str = "best"
+    worst: Mapping[str, float] = field(default_factory=dict)
+    suspect: Suspect | None = None
+    failure: Mapping[str, float] = field(default_factory=dict)
+    slices: tuple[Slice, ...] = ()
+    minimum_n: int = 10
+    clusters: str | None = None
+    strata: str | None = None
+    within: bool = False
+    replicates: int | None = None
+    permutations: int = 10_000
+    seed: int = 0
+    calibrate: bool = False
+    compat: str | None = None
+
+    @property
+    def quantile(self) -> float | None:
+        """Which quantile the statistic is; None for the mean."""
+        if self.statistic == "mean":
+            return None
+        return 0.5 if self.statistic == "median" else float(self.statistic[1:])
+
+    @property
+    def alpha(self) -> float:
+        """Family-wise error of the verdict."""
+        return round(1 - self.level, 12)
+
+    def settled(self) -> "Options":
+        """These options with nothing left open, and none that contradicts another.
+
+        Raises:
+            InputError: for an unknown name, or a number out of its range.
+        """
+        for name, known in (
+            ("verdict", VERDICTS),
+            ("interval", (*METHODS, None)),
+            ("compat", (None, "segauge")),
+        ):
+            if (value := getattr(self, name)) not in known:
+                names = ", ".join(k for k in known if k)
+                raise InputError(f"{name} must be one of {names}, got {value!r}")
+        try:
+            fine = self.quantile is None or 0 < self.quantile < 1
+        except ValueError:
+            fine = False
+        if not fine:
+            raise InputError(
+                f"statistic must be mean, median or a quantile such as q0.1, got {self.statistic!r}"
+            )
+        if not 0 < self.level < 1:
+            raise InputError(f"level must be between 0 and 1, as 0.95, got {self.level}")
+        for name in ("replicates", "permutations", "minimum_n"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be positive, got {value}")
+        if self.quantile is not None and self.interval in ("studentized", "t"):
+            raise InputError(
+                f"a {self.interval} interval is one of means; for a {self.statistic} choose "
+                "percentile, expanded percentile, basic or bca"
+            )
+        if self.compat is None:
+            return dataclasses.replace(self, replicates=self.replicates or REPLICATES)
+        if self.quantile is not None or self.clusters or self.strata:
+            raise InputError(
+                "segauge knows means of independent cases alone; leave out compat, or the "
+                "statistic, clusters and strata"
+            )
+        return dataclasses.replace(
+            self,
+            replicates=self.replicates or _SEGAUGE,
+            missing="drop-case",
+            undefined="drop-case",
+            interval="percentile",
+            verdict="bonferroni",
+        )
