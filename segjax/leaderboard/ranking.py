@@ -136,8 +136,9 @@ def rank_distribution(
     def one(first: Any, last: Any) -> Any:
         return _rank_summary(first, last, models, tails)
 
+    probability, mean, low, high = _each(one, first, last)
     tau_low, tau_high = xp.quantile(tau, xp.asarray(tails))
-    return RankDistribution(*_each(one, first, last), tau.mean(), tau_low, tau_high)
+    return RankDistribution(probability, mean, low, high, tau.mean(), tau_low, tau_high)
 
 
 def rank_sets(
@@ -224,10 +225,12 @@ def smallest_upset(
     """A small set of units without which another model wins.
 
     Wins, that is, outright: it is ahead of every model that is first now. Against each rival
-    units are removed one after another, the most favourable to the leader first, until the
-    rival is ahead; the smallest set over all rivals is taken. For the mean and a single
-    leader no set is smaller. For quantiles, or where several share the first place, there
-    may be one: the next unit is then the one without which the rival does best.
+    units are removed, the most favourable to the leader first, until the rival is ahead; the
+    smallest set over all rivals is taken.
+
+    Exact for the mean if a single model is first now: no smaller set exists. Otherwise a
+    smaller one may be missed, rarely: for quantiles the search is greedy, the next unit being
+    that without which the rival does best.
 
     The rival need not be the new winner: a third model may be ahead of it.
 
@@ -237,8 +240,8 @@ def smallest_upset(
         units: of every case its cluster, from 0; None if every case is its own.
 
     Returns:
-        The units, ascending, and the best of the other models without them; None if no other
-        model wins however many are removed.
+        The units, ascending, and who is first without them; None if no set is found, be it of
+        all units but one.
 
     Raises:
         InputError: if the statistic is none of these.
@@ -294,7 +297,7 @@ def schemes(
     return {name: average_ranks(merit) for name, merit in merits.items()}
 
 
-# Ranks of many replicates
+# Ranks of many replicates.
 
 
 def _blocks(scores: Num[AnyArray, "replicate model"]) -> Iterator[Any]:
@@ -381,7 +384,7 @@ def _rank_summary(
     return probability, mean, quantile(tails[0]), quantile(tails[1])
 
 
-# Statistics over the cases, and without some of them
+# Statistics over the cases, and without some of them.
 
 
 def _quantile(statistic: Statistic) -> float | None:
@@ -458,11 +461,11 @@ def _estimates_without(
         ordered = np.sort(scores, axis=-1)
         passed = _passed(scores, units)
         lower, upper, fraction = _place(np.maximum(left, 1), q)
-        ends = (
+        below, above = (
             np.take_along_axis(ordered, np.minimum(k + passed(k), units.size - 1), axis=-1)
             for k in (lower, upper)
         )
-        values = _between(*ends, fraction)
+        values = _between(below, above, fraction)
     return np.where(left > 0, values, np.nan)
 
 
@@ -506,7 +509,7 @@ def _shortest_by_mean(
     # Summed from the end, so that what is removed, infinite perhaps, leaves no trace.
     lead = leads[:, order][:, ::-1].cumsum(-1)[:, ::-1]
     cases = np.bincount(units)[present][order][::-1].cumsum()[::-1]
-    behind = (settled(lead / cases, duel) < 0).all(0)
+    behind = np.all(settled(lead / cases, duel) < 0, axis=0)
     removed = int(behind.argmax())
     return present[order[:removed]] if behind[removed] and removed <= limit else None
 
