@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import segjax
+from experiments import demo_scores
 from segjax import InputError
+from segjax.io.scores import read_scores
 from segjax.io.sheet import Facts, Row, Sheet, Source, Status
 from segjax.leaderboard.scores import from_arrays, from_tables, gather_scores, scores_sha256
 
@@ -225,3 +227,18 @@ def test_the_hash_is_of_the_scores_alone():
     assert scores_sha256(elsewhere) == scores_sha256(found)
     other = gather_scores([sheet("A", {"c": {"dice": math.nextafter(0.5, 1), HD95: math.inf}})])
     assert scores_sha256(other) != scores_sha256(found)
+
+
+def test_the_bundled_scores_are_those_that_the_experiment_finds():
+    rows = demo_scores.run(demo_scores.SMOKE)
+    bundled = gather_scores([read_scores(demo_scores.FILE)])
+    assert bundled.models == tuple(demo_scores.METHODS)
+    assert bundled.values.shape == (4, 5, 24)
+    assert (bundled.status == SCORED).all()
+    for row in rows:
+        at = bundled.models.index(row["model"]), bundled.cases.index(row["case"])
+        expected = [row[name] for name in demo_scores.METRICS]
+        np.testing.assert_allclose(bundled.values[:, *at], expected, rtol=1e-5)
+        for column in ("diameter_mm", "slice_mm"):
+            assert bundled.metadata[column][at[1]] == pytest.approx(row[column], rel=1e-5)
+    assert demo_scores.FILE.stat().st_size < 20_000
