@@ -160,7 +160,7 @@ def test_bad_models_are_suspect_in_every_measure_of_the_label():
 def test_a_model_without_scores_is_missing_everywhere():
     panel = complete(make([[NAN, NAN], [0.5, 1]]), 0)
     np.testing.assert_array_equal(panel.values, [[0, 0], [0.5, 1]])
-    assert panel.notes == ("A has no score of dice: it counts as missing everywhere",)
+    assert panel.notes == ("'A' has no score of 'dice': it counts as missing everywhere",)
 
 
 def test_what_cannot_be_completed_is_refused():

@@ -5,10 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import segjax
+from experiments import demo_scores
 from segjax import InputError
+from segjax.io.scores import read_scores
 from segjax.io.sheet import Facts, Row, Sheet, Source, Status
+from segjax.leaderboard.policy import complete
 from segjax.leaderboard.scores import from_arrays, from_tables, gather_scores, scores_sha256
 
 
@@ -179,6 +183,42 @@ def test_what_cannot_be_compared_is_refused():
         gather_scores([replace(a, rows=[*a.rows, *a.rows])])
 
 
+NAMES = st.sampled_from(["A", "B", "\n"])
+ROWS = st.tuples(
+    NAMES,
+    st.sampled_from(["x", "y", "\x1b"]),
+    st.sampled_from(["", "l", "\x00"]),
+    st.sampled_from(["dice", HD95, "tp", "foo", "mutual_information", "", "(", ")"]),
+    st.sampled_from([0.0, 1.0, 0.5, math.inf, -math.inf, -3.0, 1e300]) | st.just(math.nan),
+    st.sampled_from(list(Status)),
+)
+DECLARED = {"foo": {"better": "lower"}, "(": {"better": "higher"}}
+
+
+@settings(max_examples=200)
+@given(
+    found=st.lists(st.lists(ROWS, max_size=5), max_size=3),
+    metrics=st.sampled_from([None, ["DSC"], ["x"], []]),
+    labels=st.sampled_from([None, ["l"], []]),
+    declared=st.sampled_from([{}, DECLARED]),
+    worst=st.sampled_from([{}, {"hd95": 6.0}]),
+)
+def test_no_rows_do_more_than_being_refused(found, metrics, labels, declared, worst):
+    sheets = [
+        Sheet(rows=[Row(*r[:5], ABSENT if math.isnan(r[4]) and r[5] == 0 else r[5]) for r in rows])
+        for rows in found
+    ]
+    message = ""
+    try:
+        scores = gather_scores(sheets, metrics=metrics, labels=labels, declared=declared)
+        scores_sha256(scores)
+        for index in range(len(scores.measures)):
+            complete(scores, index, worst=worst)
+    except InputError as error:
+        message = str(error)
+    assert message == "" or message.isprintable()
+
+
 def test_tables_go_side_by_side(rng):
     masks = rng.random((3, 2, 5, 6)) < 0.5
     masks[0, 0] = masks[1, 0] = False  # nothing to find: A finds nothing, B something
@@ -225,3 +265,18 @@ def test_the_hash_is_of_the_scores_alone():
     assert scores_sha256(elsewhere) == scores_sha256(found)
     other = gather_scores([sheet("A", {"c": {"dice": math.nextafter(0.5, 1), HD95: math.inf}})])
     assert scores_sha256(other) != scores_sha256(found)
+
+
+def test_the_bundled_scores_are_those_that_the_experiment_finds():
+    rows = demo_scores.run(demo_scores.SMOKE)
+    bundled = gather_scores([read_scores(demo_scores.FILE)])
+    assert bundled.models == tuple(demo_scores.METHODS)
+    assert bundled.values.shape == (4, 5, 24)
+    assert (bundled.status == SCORED).all()
+    for row in rows:
+        at = bundled.models.index(row["model"]), bundled.cases.index(row["case"])
+        expected = [row[name] for name in demo_scores.METRICS]
+        np.testing.assert_allclose(bundled.values[:, *at], expected, rtol=1e-5)
+        for column in ("diameter_mm", "slice_mm"):
+            assert bundled.metadata[column][at[1]] == pytest.approx(row[column], rel=1e-5)
+    assert demo_scores.FILE.stat().st_size < 20_000

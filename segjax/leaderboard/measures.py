@@ -158,6 +158,8 @@ def measures_of(
     there = dict.fromkeys((row.metric, row.label) for row in rows)
     found = list(dict.fromkeys(label for _, label in there))
     wanted = found if labels is None else list(dict.fromkeys(labels))
+    if not wanted:
+        raise InputError("labels names none; leave it out for all of them")
     for label in wanted:
         if label not in found:
             meant = nearest(label, found)

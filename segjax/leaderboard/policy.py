@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from segjax._errors import InputError
+from segjax.io._problem import shown
 from segjax.io.sheet import Status
 from segjax.leaderboard.measures import ROUNDING, Measure, find_metric, is_length, quoted
 from segjax.leaderboard.scores import Scores
@@ -189,7 +190,7 @@ def _within(
         raise InputError(
             f"{quoted(measure.name)} of model {quoted(scores.models[model])}, case "
             f"{quoted(scores.cases[case])} is {values[model, case]:g}, worse than the worst score "
-            f"({limit[case]:g}); give a worst: {measure.metric} that no score is beyond"
+            f"({limit[case]:g}); give a worst: {shown(measure.metric[:60])} that no score is beyond"
         )
     return np.where(beyond > 0, limit, values)
 
@@ -217,7 +218,7 @@ def _no_worst(
     return InputError(
         f"{quoted(measure.name)} of model {quoted(scores.models[model])}, case "
         f"{quoted(scores.cases[case])} is missing, and the worst score is not known; give "
-        f"worst: {{{measure.metric}: {example}}}, or missing: drop-case"
+        f"worst: {{{shown(measure.metric[:60])}: {example}}}, or missing: drop-case"
     )
 
 
@@ -228,7 +229,8 @@ def _notes(
     ranked: Bool[np.ndarray, " model"],
 ) -> tuple[str, ...]:
     never = [m for m, row in zip(scores.models, lacking, strict=True) if row.all()]
-    notes = [f"{m} has no score of {measure.name}: it counts as missing everywhere" for m in never]
+    of = quoted(measure.name)
+    notes = [f"{quoted(m)} has no score of {of}: it counts as missing everywhere" for m in never]
     if not ranked.any():
-        notes.append(f"no model can be ranked by {measure.name}: all are excluded")
+        notes.append(f"no model can be ranked by {of}: all are excluded")
     return tuple(notes)

@@ -261,7 +261,7 @@ def _status(row: Row, measure: Measure) -> Status:
             limit = "possible" if bound is None else f"the {which} there is ({bound:g})"
             raise InputError(
                 f"{_of(row)} is {row.score:g}, beyond {limit}; divide percentages by 100, "
-                f"or declare the {which} of {row.metric[:60]}"
+                f"or declare the {which} of {shown(row.metric[:60])}"
             )
     return Status.SCORED
 
@@ -277,8 +277,8 @@ def _check_common(rows: Sequence[Row]) -> None:
         for model, there in of.items():
             if common is not None and not common & there:
                 raise InputError(
-                    f"models {quoted(first)} and {quoted(model)} have no case of {metric}"
-                    f"{f', {label}' if label else ''} in common ({quoted(min(of[first]))} and "
+                    f"models {quoted(first)} and {quoted(model)} have no case of "
+                    f"{_what(metric, label)} in common ({quoted(min(of[first]))} and "
                     f"{quoted(min(there))}, say); call cases the same in all files"
                 )
             common, first = (there, model) if common is None else (common & there, first)
@@ -356,5 +356,9 @@ def _typed(values: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def _of(row: Row) -> str:
-    label = f", {row.label[:60]}" if row.label else ""
-    return f"{shown(row.metric[:60] + label)} of model {quoted(row.model)}, case {quoted(row.case)}"
+    what = _what(row.metric, row.label)
+    return f"{what} of model {quoted(row.model)}, case {quoted(row.case)}"
+
+
+def _what(metric: str, label: str) -> str:
+    return shown(f"{metric[:60]}, {label[:60]}" if label else metric[:60])
