@@ -236,8 +236,9 @@ SCRIPT = """
     draw(svg, 'text', {class: 'name', x: (left + right) / 2, y: height - 2,
       'text-anchor': 'middle'}, m.name + unit);
     shown.forEach((c, k) => drawRow(svg, m, c, 34 + 18 * k, x, left, width));
-    found.textContent = `${shown.length} of ${data.cases.length} cases shown`
-      + (shown.length < cases.length ? `, of ${cases.length} that match` : '') + '.';
+    const match = cases.length < data.cases.length ? ` (${format(cases.length, 0)} match)` : '';
+    found.textContent =
+      `${format(shown.length, 0)} of ${format(data.cases.length, 0)} cases shown${match}.`;
     legend(m);
     const body = means.querySelector('tbody'), rows = m.order.map(i => {
       const own = shown.map(c => score(m, i, c));
