@@ -32,6 +32,7 @@ SCRIPT = """
 
   const format = (value, digits) => {
     if (value === null) return missing;
+    value = +value.toPrecision(8);  // what was packed is not exact
     let n = digits;
     const whole = [-1, 0, 1];
     while (n < 6 && !whole.includes(value) && whole.includes(+value.toFixed(n))) n++;
@@ -53,7 +54,7 @@ SCRIPT = """
 
   // Sorting: numbers by the first in a cell, whatever surrounds it; what has none comes last.
   const worth = td => {
-    const text = (td.firstChild || td).textContent.trim();
+    const text = (td.querySelector('bdi') || td.firstChild || td).textContent.trim();
     const found = text.replace(/\\u2212/g, '-').replace(/,(?=\\d{3})/g, '')
       .match(/^(?:[<>] )?([+-]?\\d+(\\.\\d+)?)( |$)/);
     return text === missing || text === '' ? null : text.startsWith('> 10') ? Infinity
