@@ -38,7 +38,7 @@ def script_json(value: Any) -> str:
     return text
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: float | int | None, digits: int = 3) -> str:
     """A number for a table; more digits where rounding would feign 0 or 1.
 
     Example:
@@ -68,7 +68,7 @@ def plural(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | int | None) -> str:
     """A share in percent; never 0 or 100 by rounding.
 
     Example:
@@ -84,7 +84,7 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.{0 if share in (0, 1) else 1}f} %"
 
 
-def probability(p: float | None) -> str:
+def probability(p: float | int | None) -> str:
     """A p value: three digits, and no more than can be known of it.
 
     Example:

@@ -183,7 +183,12 @@ def _result(
                 "sd": None if n == 1 else float(scores[i].std(ddof=1)),
                 "min": float(scores[i].min()),
                 "max": float(scores[i].max()),
-                "failures": {"n": 0, "of": n, "upper": 1 - 0.05 ** (1 / n), "below": 0.1},
+                "failures": {
+                    "n": 0,
+                    "of": n,
+                    "upper": 1 - 0.05 ** (1 / n),
+                    "below": 50.0 if sign < 0 else 0.1,
+                },
                 "p_best": None if seen is None else float((seen == 1).mean()),
                 "mean_rank": None if seen is None else float(seen.mean()),
                 "rank_low": None if seen is None else _ends(seen)[0],

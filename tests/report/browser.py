@@ -99,7 +99,9 @@ class Browser:
 
     def run(self, code):
         """The value of an expression on the page."""
-        result = self.send("Runtime.evaluate", expression=code, returnByValue=True)
+        result = self.send(
+            "Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
@@ -116,15 +118,12 @@ class Browser:
         seen = self.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         file.write_bytes(base64.b64decode(seen["data"]))
 
-    def downloads(self, seconds=5.0):
-        """Texts of the files that the page has saved, by name, once there is one."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            found = [p for p in self.folder.glob("saved/*") if p.suffix != ".crdownload"]
-            if found:
-                return {p.name: p.read_text() for p in found}
+    def saved(self, name, seconds=10.0):
+        """The text of a file that the page has saved."""
+        file, until = self.folder / "saved" / name, time.monotonic() + seconds
+        while not file.exists() and time.monotonic() < until:
             time.sleep(0.05)
-        return {}
+        return file.read_text()
 
     def save_files(self):
         self.send(

@@ -69,7 +69,7 @@ class Outcome:
             return plain
         return min(5, max(plain, 1 - math.floor(math.log10(float(np.median(halves))))))
 
-    def printed(self, value: float | None, more: int = 0) -> str:
+    def printed(self, value: float | int | None, more: int = 0) -> str:
         """A score as this page prints it, with `more` decimals."""
         return number(value, self.digits + more)
 

@@ -41,7 +41,7 @@ def _coverage(found: Mapping[str, Any]) -> str:
             float(c.get("error") or 0.0),
         )
         for c in found.get("coverage") or []
-        if c.get("coverage") is not None
+        if None not in (c.get("coverage"), c.get("nominal"))
     ]
     if not lines:
         return ""
@@ -58,7 +58,7 @@ def _coverage(found: Mapping[str, Any]) -> str:
 
 def _family(found: Mapping[str, Any]) -> str:
     family = found.get("family_wise")
-    if not family or family.get("found") is None:
+    if not family or None in (family.get("found"), family.get("nominal")):
         return ""
     share = Share(
         "boards without a difference",

@@ -138,13 +138,13 @@ def _worst(board: Board, outcome: Outcome) -> str:
     )
 
 
-def _printed(outcome: Outcome, score: float | None, status: int) -> str:
+def _printed(outcome: Outcome, score: float | int | None, status: int) -> str:
     if score is None:
         return f'<span class="flag">{_STATUS.get(status, number(None))}</span>'
     return outcome.printed(score)
 
 
-def _scores(board: Board, outcome: Outcome) -> list[Sequence[float | None]]:
+def _scores(board: Board, outcome: Outcome) -> list[Sequence[float | int | None]]:
     return list((board.document.get("scores") or {}).get(outcome.name) or [])
 
 
@@ -201,17 +201,17 @@ def _measure(board: Board, outcome: Outcome, names: list[str], packs: bool) -> d
     }
 
 
-def _short(value: float | None, digits: int = 5) -> float | None:
+def _short(value: float | int | None, digits: int = 5) -> float | None:
     """A number of few digits; None where there is none to write."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
 
 
-def packed(values: Sequence[float | None], width: int) -> dict[str, Any]:
+def packed(values: Sequence[float | int | None], width: int) -> dict[str, Any]:
     """Numbers as text: `width` digits each, in steps of their range; the last code is none.
 
     Example:
         >>> packed([0.0, 1.0, None], 1)
-        {'low': 0.0, 'step': 0.011494252873563218, 'width': 1, 'text': '!}~'}
+        {'low': 0.0, 'step': 0.0114942529, 'width': 1, 'text': '!}~'}
     """
     x = np.array([math.nan if v is None else v for v in values], float)
     known = x[np.isfinite(x)]
@@ -221,7 +221,12 @@ def packed(values: Sequence[float | None], width: int) -> dict[str, Any]:
     codes = np.where(np.isfinite(x), np.round((x - low) / step), none).astype(int)
     places = [codes // len(DIGITS) ** k % len(DIGITS) for k in reversed(range(width))]
     text = np.array(list(DIGITS))[np.stack(places, -1)]
-    return {"low": low, "step": step, "width": width, "text": "".join(text.ravel().tolist())}
+    return {
+        "low": float(f"{low:.9g}"),
+        "step": float(f"{step:.9g}"),
+        "width": width,
+        "text": "".join(text.ravel().tolist()),
+    }
 
 
 def _pairs(outcome: Outcome, place: Mapping[str, int]) -> dict[str, Any]:

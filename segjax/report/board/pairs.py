@@ -86,7 +86,7 @@ def _cell(board: Board, outcome: Outcome, pair: Mapping[str, Any] | None) -> Cel
     return Cell(kind(pair), (difference, f"p {p}"), words)
 
 
-def _signed(outcome: Outcome, value: float | None) -> str:
+def _signed(outcome: Outcome, value: float | int | None) -> str:
     text = outcome.printed(value, 1)
     return f"+{text}" if value is not None and value > 0 else text
 

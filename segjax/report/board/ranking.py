@@ -8,7 +8,7 @@ from segjax.report.board._content import Board, Outcome, bdi, listed
 from segjax.report.charts.heatmap import FEW, rank_heatmap
 
 
-_RARE = " Shares below 5 % have no number, below 1 % no colour."
+_RARE = " Shares below 10 % have no number, below 1 % no colour."
 
 
 def ranking(board: Board, outcome: Outcome) -> str:
@@ -17,8 +17,9 @@ def ranking(board: Board, outcome: Outcome) -> str:
     names = list(found.get("models") or [])
     if len(names) < 2 or not found.get("probability"):
         return ""
+    probability = [[float(p or 0.0) for p in row] for row in found["probability"]]
     chart = rank_heatmap(
-        names, found["probability"], f"Share of resamples by model and rank, {outcome.name}"
+        names, probability, f"Share of resamples by model and rank, {outcome.name}"
     )
     return (
         "<h3>Is the order stable?</h3>"

@@ -32,6 +32,7 @@ SCRIPT = """
 
   const format = (value, digits) => {
     if (value === null) return missing;
+    value = +value.toPrecision(8);  // what was packed is not exact
     let n = digits;
     const whole = [-1, 0, 1];
     while (n < 6 && !whole.includes(value) && whole.includes(+value.toFixed(n))) n++;
@@ -53,7 +54,7 @@ SCRIPT = """
 
   // Sorting: numbers by the first in a cell, whatever surrounds it; what has none comes last.
   const worth = td => {
-    const text = (td.firstChild || td).textContent.trim();
+    const text = (td.querySelector('bdi') || td.firstChild || td).textContent.trim();
     const found = text.replace(/\\u2212/g, '-').replace(/,(?=\\d{3})/g, '')
       .match(/^(?:[<>] )?([+-]?\\d+(\\.\\d+)?)( |$)/);
     return text === missing || text === '' ? null : text.startsWith('> 10') ? Infinity
@@ -236,8 +237,9 @@ SCRIPT = """
     draw(svg, 'text', {class: 'name', x: (left + right) / 2, y: height - 2,
       'text-anchor': 'middle'}, m.name + unit);
     shown.forEach((c, k) => drawRow(svg, m, c, 34 + 18 * k, x, left, width));
-    found.textContent = `${shown.length} of ${data.cases.length} cases shown`
-      + (shown.length < cases.length ? `, of ${cases.length} that match` : '') + '.';
+    const match = cases.length < data.cases.length ? ` (${format(cases.length, 0)} match)` : '';
+    found.textContent =
+      `${format(shown.length, 0)} of ${format(data.cases.length, 0)} cases shown${match}.`;
     legend(m);
     const body = means.querySelector('tbody'), rows = m.order.map(i => {
       const own = shown.map(c => score(m, i, c));

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segjax.report._text import escape, plural, probability
-from segjax.report.board._content import Board, Outcome, bdi, listed
+from segjax.report.board._content import Board, Outcome, bdi, finite, listed
 from segjax.report.charts.forest import Estimate, forest_chart, forest_range
 
 
@@ -46,7 +46,7 @@ def _column(board: Board, outcome: Outcome, found: Mapping[str, Any]) -> str:
 def _estimates(outcome: Outcome, group: Mapping[str, Any]) -> list[Estimate]:
     known = {str(m["model"]): m for m in group["models"]}
     return [
-        Estimate(name, known[name].get("estimate"), known[name].get("low"), known[name].get("high"))
+        Estimate(name, *(finite(known[name].get(k)) for k in ("estimate", "low", "high")))
         for name in outcome.order[:_MODELS]
         if name in known
     ]

@@ -190,7 +190,7 @@ def _cells(outcome: Outcome, row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def whole(value: float | None) -> str:
+def whole(value: float | int | None) -> str:
     """A rank: a half only where there is one.
 
     Example:

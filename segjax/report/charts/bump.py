@@ -32,7 +32,7 @@ class Ranks(NamedTuple):
 def bump_chart(names: Sequence[str], columns: Sequence[Ranks], title: str) -> str:
     """Draw ranks against schemes, the first three models in colours of their own.
 
-    Bands are drawn for all of a few models, and else for those three.
+    Dots and bands are drawn for all of a few models, and else for those three.
 
     Args:
         names: of the models, the leading ones first.
@@ -62,7 +62,7 @@ def _heads(columns: Sequence[Ranks], places: Sequence[float]) -> str:
     for k, (column, x) in enumerate(zip(columns, places, strict=True)):
         if k == 0 or column.group != columns[k - 1].group:
             last = max(j for j, c in enumerate(columns) if c.group == column.group)
-            body += name_text(x - 36, 13, column.group, places[last] - x + _STEP - 8)
+            body += name_text(x - 36, 13.0, column.group, places[last] - x + _STEP - 8)
         lines = textwrap.wrap(clean(column.scheme), 14)[:2] or [""]
         for j, line in enumerate(lines):
             at = f'x="{x:g}" y="{50 - 13 * (len(lines) - 1 - j):g}"'
@@ -76,7 +76,7 @@ def _model(
     columns: Sequence[Ranks],
     places: Sequence[float],
     y: _Height,
-    banded: bool,
+    full: bool,
 ) -> str:
     line, dots, bands, before = "", "", "", None
     for column, x in zip(columns, places, strict=True):
@@ -86,12 +86,13 @@ def _model(
             continue
         line += f"{'L' if before == column.group else 'M'}{x:g},{y(rank):g}"
         before = column.group
-        dots += f"M{x:g},{y(rank):g}h0"
+        dots += f"M{x:g},{y(rank):g}h0" if full else ""
         low = column.low[i] if column.low else None
         high = column.high[i] if column.high else None
-        if banded and low is not None and high is not None and high > low:
+        if full and low is not None and high is not None and high > low:
             bands += f"M{x:g},{y(low):g}V{y(high):g}"
     band = f'<path class="band" d="{bands}"/>' if bands else ""
+    knots = f'<path class="knots" d="{dots}"/>' if dots else ""
     own = f" m{i + 1}" if i < _COLOURED else ""
     said = [name]
     if len(known := [c for c in columns if c.ranks[i] is not None]) <= _SAID:
@@ -99,7 +100,7 @@ def _model(
     title = escape("\n".join(said))
     return (
         f'<g class="model{own}"><title>{title}</title>{band}'
-        f'<path class="line" d="{line}"/><path class="knots" d="{dots}"/></g>'
+        f'<path class="line" d="{line}"/>{knots}</g>'
     )
 
 

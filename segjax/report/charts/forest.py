@@ -47,7 +47,7 @@ def forest_axis(axis: tuple[float, float], title: str) -> str:
         for v, text in zip(few, tick_texts(few), strict=True)
     )
     frame = f'<path class="axis" d="M{_LEFT:g},23H{_RIGHT:g}"/>'
-    return svg("forest", _WIDTH, 24, title, frame + body)
+    return svg("forest", _WIDTH, 24.0, title, frame + body)
 
 
 def forest_line(estimate: Estimate, *, axis: tuple[float, float], guide: float | None) -> str:

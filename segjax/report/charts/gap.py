@@ -32,7 +32,7 @@ def gap_chart(
     """
     points = [(n, d) for n, d in sorted(curve) if n > 0 and d > 0 and math.isfinite(d)]
     if not points:
-        return svg("gap", _WIDTH, 40, title, '<text x="8" y="24">no difference to draw</text>')
+        return svg("gap", _WIDTH, 40.0, title, '<text x="8" y="24">no difference to draw</text>')
     middle_gap = math.sqrt(points[0][1] * points[-1][1])
     levels = [d for _, d in points] + ([now[1]] if now else [])
     if observed is not None and observed[0] > 0:

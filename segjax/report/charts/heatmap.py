@@ -9,7 +9,7 @@ from segjax.report.charts._axes import name_text, svg, width_of
 FEW = 20  # models above which cells are small and the rare ones stay empty
 _LEVELS = 10
 _DARK = 0.66  # share above which words are written in the other colour
-_COLOURED, _PRINTED = 0.01, 0.05  # least shares, above that many models
+_COLOURED, _PRINTED = 0.01, 0.1  # least shares, above that many models
 _NAMES, _TOP = 170.0, 22.0
 
 
@@ -17,7 +17,7 @@ def rank_heatmap(names: Sequence[str], probability: Sequence[Sequence[float]], t
     """Draw models, best first, against ranks; the share of resamples in colour and in print.
 
     Above 20 models, cells of one shade are one path, what is below 1 % has no colour and what
-    is below 5 % no number, so that the picture stays light.
+    is below 10 % no number, so that the picture stays light.
 
     Args:
         names: of the models, best first.
@@ -30,7 +30,7 @@ def rank_heatmap(names: Sequence[str], probability: Sequence[Sequence[float]], t
     body = (_shades if small else _cells)(names, probability, wide, tall)
     heads = "".join(
         f'<text x="{(k + 0.5) * wide:g}" y="-8" text-anchor="middle">{k + 1}</text>'
-        + name_text(-8, (k + 0.5) * tall + 4, name, _NAMES, "end")
+        + name_text(-8.0, (k + 0.5) * tall + 4, name, _NAMES, "end")
         for k, name in enumerate(names)
     )
     size = left + len(names) * wide + 4, _TOP + len(names) * tall + 4
