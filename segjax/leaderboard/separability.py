@@ -321,7 +321,8 @@ def wilcoxon(
         means = x[:, size > 0] / size[size > 0]
         d = np.round(means[a] - means[b], 12)
         for j in np.flatnonzero(d.any(1)):
-            _, p[i, j] = scipy.stats.wilcoxon(d[j])
+            result: Any = scipy.stats.wilcoxon(d[j])  # scipy has no types
+            p[i, j] = result.pvalue
     return p
 
 
