@@ -10,6 +10,7 @@ writes segjax/data/leaderboard/scores.csv (a few seconds on two CPU cores).
 """
 
 import csv
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -24,7 +25,8 @@ import segjax
 from segjax import demo
 
 
-FILE = Path(segjax.__file__).parent / "data" / "leaderboard" / "scores.csv"
+DATA = Path(segjax.__file__).parent / "data"
+FILE, META = DATA / "leaderboard" / "scores.csv", DATA / "lidc_4readers" / "meta.json"
 METRICS = ("dice", "hd95", "nsd@1mm", "assd")
 
 
@@ -81,12 +83,17 @@ METHODS: Mapping[str, Method] = {
 def run(config: Config) -> list[dict[str, Any]]:
     """One row per method and nodule, all nodules of a method one after another."""
     rng = np.random.default_rng(config.seed)
+    patients = {c["key"]: c["patient"] for c in json.loads(META.read_text())}
     table: dict[str, list[dict[str, Any]]] = {name: [] for name in METHODS}
     for case, masks, spacing in demo.lung_nodules()[: config.cases]:
         masks = np.pad(masks, ((0, 0), (1, 1), (1, 1), (1, 1)))  # room to grow
         reference = masks[:3].sum(0) >= 2
         volume = float(reference.sum() * np.prod(spacing))
-        about = {"diameter_mm": (6 * volume / math.pi) ** (1 / 3), "slice_mm": spacing[0]}
+        about = {
+            "patient": patients[case],
+            "diameter_mm": (6 * volume / math.pi) ** (1 / 3),
+            "slice_mm": spacing[0],
+        }
         for name, method in METHODS.items():
             scores = segjax.evaluate(
                 reference=reference,

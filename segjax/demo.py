@@ -58,8 +58,27 @@ def write_lung_nodules(output: Path) -> tuple[Path, Path]:
                     metadata={"spacing": z, "unit": "mm", "axes": "ZYX"},
                 )
     except OSError as error:
-        raise InputError(
-            f"{error.filename or output}: cannot be written ({error.strerror}); "
-            "choose another --output"
-        ) from None
+        raise _unwritable(output, error) from None
     return references, predictions
+
+
+def write_leaderboard(output: Path) -> Path:
+    """Write the scores of five ways to draw the nodules, and what a board is to be made of.
+
+    Returns:
+        The configuration file.
+    """
+    folder = files("segjax") / "data" / "leaderboard"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name in ("scores.csv", "board.yaml"):
+            (output / name).write_bytes((folder / name).read_bytes())
+    except OSError as error:
+        raise _unwritable(output, error) from None
+    return output / "board.yaml"
+
+
+def _unwritable(output: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{error.filename or output}: cannot be written ({error.strerror}); choose another --output"
+    )

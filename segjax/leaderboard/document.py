@@ -90,7 +90,7 @@ def _by_measure(scores: Scores, values: np.ndarray) -> dict[str, Any]:
     return {m.name: jsonable(v) for m, v in zip(scores.measures, values, strict=True)}
 
 
-def result_of(judged: Judged, scores: Scores, options: Options, units: Sequence[str]) -> Any:
+def result_of(judged: Judged, scores: Scores, options: Options, units: list[str]) -> Any:
     """All that is said of one measure.
 
     Args:
@@ -116,11 +116,11 @@ def result_of(judged: Judged, scores: Scores, options: Options, units: Sequence[
             "set_low": int(low[i]),
             "set_high": int(high[i]),
         }
-        for i, model in enumerate(standing.order)
+        for i, model in enumerate(standing.order.tolist())
     ]
     excluded = [
         _row(judged, scores, options, model) | {"rank": None, "tier": None}
-        for model in np.flatnonzero(~panel.ranked)
+        for model in np.flatnonzero(~panel.ranked).tolist()
     ]
     present = np.unique(standing.units)
     return jsonable(
@@ -134,7 +134,7 @@ def result_of(judged: Judged, scores: Scores, options: Options, units: Sequence[
                 "models": names,
                 "probability": spread.probability,
                 "tau": {"mean": spread.tau_mean, "low": spread.tau_low, "high": spread.tau_high},
-                **_robustness(judged, scores, options, [units[u] for u in present]),
+                **_robustness(judged, scores, options, [units[u] for u in present.tolist()]),
             },
             "pairs": [_pair(judged, names, i, j) for i in range(k) for j in range(i + 1, k)],
             "comparisons": verdict.comparisons,
@@ -202,12 +202,12 @@ def _robustness(
     upset = smallest_upset(standing.scores, statistic, own)
     return {
         "leave_one_out": {
-            "winner": [units[i] for i in np.flatnonzero(without.winner)],
-            "order": [units[i] for i in np.flatnonzero(without.order)],
+            "winner": [units[i] for i in np.flatnonzero(without.winner).tolist()],
+            "order": [units[i] for i in np.flatnonzero(without.order).tolist()],
         },
         "upset": upset
         and {
-            "cases": [units[i] for i in upset.units],
+            "cases": [units[i] for i in upset.units.tolist()],
             "winner": scores.models[standing.order[upset.winner]],
         },
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.stats
+import scipy.special
 from jaxtyping import Float, PRNGKeyArray
 
 from segjax._errors import InputError
@@ -188,8 +188,8 @@ def expanded(e: Evidence, level: float) -> Ends:
         Statistician 69(4), 371-386. doi:10.1080/00031305.2015.1089789
     """
     n = e.units
-    z = np.sqrt(n / (n - 1)) * scipy.stats.t.isf((1 - level) / 2, n - 1)
-    return _between(e, float(scipy.stats.norm.sf(z)))
+    z = np.sqrt(n / (n - 1)) * _t(level, n - 1)
+    return _between(e, float(scipy.special.ndtr(-z)))
 
 
 def basic(e: Evidence, level: float) -> Ends:
@@ -212,18 +212,17 @@ def bca(e: Evidence, level: float) -> Ends:
     """
     if e.jackknife is None:
         raise InputError("a BCa interval needs the estimates with each unit left out")
-    normal = scipy.stats.norm
     below = ((e.replicates < e.estimates).mean(0) + (e.replicates <= e.estimates).mean(0)) / 2
     away = e.jackknife.mean(0) - e.jackknife
     with np.errstate(invalid="ignore", divide="ignore"):
         acceleration = (away**3).sum(0) / (6 * (away**2).sum(0) ** 1.5)
     acceleration = np.where(np.isfinite(acceleration), acceleration, 0.0)
-    bias = normal.ppf(below)
+    bias = scipy.special.ndtri(below)
     ends = []
     for tail in ((1 - level) / 2, (1 + level) / 2):
-        shifted = bias + normal.ppf(tail)
+        shifted = bias + scipy.special.ndtri(tail)
         with np.errstate(invalid="ignore"):
-            share = normal.cdf(bias + shifted / (1 - acceleration * shifted))
+            share = scipy.special.ndtr(bias + shifted / (1 - acceleration * shifted))
         share = np.where(np.isfinite(share), share, tail)  # all resamples are on one side
         columns = zip(e.replicates.T, share, strict=True)
         ends.append(np.array([np.quantile(column, q) for column, q in columns]))
@@ -268,7 +267,7 @@ def student(e: Evidence, level: float) -> Ends:
     """
     if e.errors is None:
         raise InputError("Student's interval needs a standard error; quantiles have none")
-    half = scipy.stats.t.isf((1 - level) / 2, e.units - 1) * e.errors
+    half = _t(level, e.units - 1) * e.errors
     return e.estimates - half, e.estimates + half
 
 
@@ -392,7 +391,7 @@ def failure_bound(failures: int, cases: int, *, level: float = 0.95) -> float:
     """
     if failures >= cases:
         return 1.0
-    return float(scipy.stats.beta.ppf(level, failures + 1, cases - failures))
+    return float(scipy.special.betaincinv(failures + 1, cases - failures, level))
 
 
 def percentile_intervals(
@@ -431,6 +430,11 @@ def percentile_intervals(
         Interval(*next(found), level, "percentile bootstrap", replicates) if ok else None
         for ok in usable
     ]
+
+
+def _t(level: float, freedom: int) -> float:
+    """Upper end of the middle `level` of Student's distribution."""
+    return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
 
 
 def _between(e: Evidence, tail: float) -> Ends:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+import scipy.special
+from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from segjax._errors import InputError
 from segjax.leaderboard.intervals import (
@@ -189,8 +190,9 @@ def subkey(options: Options, use: str) -> PRNGKeyArray:
 
 def bounds_of(measure: Measure) -> tuple[float | None, float | None]:
     """Least and greatest score there can be."""
-    ends = (measure.worst, measure.best)
-    return ends if measure.better == "higher" else ends[::-1]
+    if measure.better == "higher":
+        return measure.worst, measure.best
+    return measure.best, measure.worst
 
 
 def plan_of(scores: Scores, options: Options) -> Plan:
@@ -325,7 +327,7 @@ def judge_pairs(
         groups.setdefault(tuple(sorted(standing.order.tolist())), []).append(i)
     groups = {models: at for models, at in groups.items() if len(models) > 1}
     comparisons = sum(len(at) * len(m) * (len(m) - 1) // 2 for m, at in groups.items())
-    found: dict[int, tuple[Differences, Array | np.ndarray, Ends]] = {}
+    found: dict[int, tuple[Differences, np.ndarray, Ends]] = {}
     raw: dict[int, np.ndarray] = {}
     for number, places in enumerate(groups.values()):
         family, units = [], []
@@ -372,10 +374,10 @@ def judge_pairs(
 
 def _bonferroni_ends(d: Differences, comparisons: int, options: Options) -> Ends:
     """Student's intervals that hold together, for tests that have none."""
-    import scipy.stats
-
-    tail = options.alpha / (2 * comparisons)
-    half = scipy.stats.t.isf(tail, max(d.units - 1, 1)) * np.where(np.isnan(d.se), np.inf, d.se)
+    share = 1 - options.alpha / (2 * comparisons)
+    half = scipy.special.stdtrit(max(d.units - 1, 1), share) * np.where(
+        np.isnan(d.se), np.inf, d.se
+    )
     return d.mean - half, d.mean + half
 
 

@@ -171,7 +171,7 @@ def measures_of(
             kind,
             name=metric if plainly or not label else f"{metric}, {label}",
             label=label,
-            unit=unit if kind.unit == "length" and unit else kind.unit,
+            unit=unit if kind.unit == "length" else kind.unit,
         )
         for metric, kind in kinds.items()
         for label in wanted

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
-import scipy.stats
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from segjax._errors import InputError
@@ -313,6 +312,8 @@ def wilcoxon(
         Wilcoxon, F. (1945). Individual comparisons by ranking methods. Biometrics Bulletin
         1(6), 80-83. doi:10.2307/3001968
     """
+    import scipy.stats  # slow to import
+
     sums, sizes = _by_unit(family, units)
     a, b = pairs(sums.shape[1])
     p = np.ones((len(sums), a.size))

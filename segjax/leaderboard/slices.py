@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 from jaxtyping import Bool, Float, UInt8
 
 from segjax._errors import InputError
@@ -148,6 +147,8 @@ def difference_test(
         Kruskal, W. H. & Wallis, W. A. (1952). Use of ranks in one-criterion variance analysis.
         JASA 47(260), 583-621. doi:10.2307/2280779
     """
+    import scipy.stats  # slow to import
+
     sizes = np.stack([plan.sums(g.astype(float)[:, None])[:, 0] for g in groups]) if groups else []
     if len(groups) < 2 or (np.count_nonzero(sizes, axis=0) > 1).any():
         return np.full(len(scores), np.nan)

@@ -6,6 +6,7 @@ them computes a statistic, and none knows where the document comes from.
 
 from segjax.report.board.page import render_board
 from segjax.report.board.tables import to_csv, to_latex, to_markdown
+from segjax.report.board.verdict import spoken_verdicts
 
 
-__all__ = ["render_board", "to_csv", "to_latex", "to_markdown"]
+__all__ = ["render_board", "spoken_verdicts", "to_csv", "to_latex", "to_markdown"]

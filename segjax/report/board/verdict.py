@@ -1,5 +1,10 @@
 """What a measure says, in a sentence or two."""
 
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from segjax.report._text import escape, plural
 from segjax.report.board._content import Board, Outcome, bdi, listed
 
@@ -61,3 +66,12 @@ def _limit(board: Board, outcome: Outcome) -> str:
         f" {escape(plural(units, kind))} cannot be counted on to separate differences below "
         f"{outcome.printed(gap)}{unit} (80 % power)."
     )
+
+
+def spoken_verdicts(document: Mapping[str, Any]) -> dict[str, str]:
+    """By measure, what the page says of it, as plain text."""
+    board = Board(document)
+    return {
+        outcome.name: html.unescape(re.sub("<[^>]*>", "", verdict(board, outcome)))
+        for outcome in board.outcomes
+    }

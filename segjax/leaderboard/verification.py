@@ -1,6 +1,5 @@
 """Recompute a published board from the scores in it."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +9,9 @@ import numpy as np
 
 from segjax._errors import InputError
 from segjax.io._problem import problem
-from segjax.io._text import read_text
+from segjax.io._text import decode, parse_json, read_bytes
 from segjax.io.sheet import Facts
-from segjax.leaderboard.board import board
+from segjax.leaderboard.boards import board
 from segjax.leaderboard.document import SCHEMA
 from segjax.leaderboard.measures import Measure
 from segjax.leaderboard.options import Options
@@ -23,7 +22,7 @@ from segjax.leaderboard.slices import Slice
 
 TOLERANCE = 1e-9
 _COMPARED = ("options", "models", "measures", "results", "schemes", "slices", "calibration")
-_BYTES = 500 * 2**20
+_MOST = 500 * 2**20
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -32,11 +31,7 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         InputError: if it is none.
     """
-    text = read_text(path, most=_BYTES)
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        raise problem(path, "is no JSON", "give the leaderboard.json of a board") from None
+    document = parse_json(path, decode(path, read_bytes(path, _MOST, "make a smaller board")))
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise problem(path, f"is no board of schema {SCHEMA}", "give the leaderboard.json of one")
     return document

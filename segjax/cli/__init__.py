@@ -20,6 +20,8 @@ import click
 
 from segjax._errors import InputError
 from segjax._version import __version__
+from segjax.cli._text import shown, split
+from segjax.cli.leaderboard import leaderboard, print_board
 
 
 PASS, GATE_FAILED, BAD_INPUT = 0, 1, 2
@@ -62,12 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    click.echo(f"segjax: {_shown(text)}", err=True)
-
-
-def _shown(text: str) -> str:
-    """On one line, without what would steer a terminal: names are anybody's."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    click.echo(f"segjax: {shown(text)}", err=True)
 
 
 def _let_go_of_the_pipe() -> None:
@@ -194,7 +191,7 @@ def evaluate(
     from segjax import folder
     from segjax.io import read_label_names
 
-    names = _split(metrics)
+    names = split(metrics)
     options = folder.Options(
         metrics=None if names is None else tuple(names),
         also=tuple(gate[0] for gate in gates),
@@ -240,6 +237,7 @@ def metrics(name: str | None) -> int:
 
 
 @command.command()
+@click.argument("what", type=click.Choice(["evaluate", "leaderboard"]), default="evaluate")
 @click.option(
     "-o",
     "--output",
@@ -249,8 +247,20 @@ def metrics(name: str | None) -> int:
     help="Folder for the sample and the report.",
 )
 @click.option("--open/--no-open", "show", default=False, help="Open the report in a browser.")
-def demo(output: Path, show: bool) -> int:
-    """Evaluate a real sample: 24 lung nodules in CT, one reader against three others."""
+def demo(what: str, output: Path, show: bool) -> int:
+    """Show what segjax does on a real sample: 24 lung nodules in CT, drawn by four readers.
+
+    \b
+    segjax demo               one reader judged by the three others
+    segjax demo leaderboard   ranks that reader and four ways to simplify the drawing
+    """  # noqa: D301
+    page = _demo_leaderboard(output) if what == "leaderboard" else _demo_evaluate(output)
+    if show:
+        click.launch(str(page))
+    return PASS
+
+
+def _demo_evaluate(output: Path) -> Path:
     from segjax import demo, folder
     from segjax.evaluation import DEFAULT_METRICS
 
@@ -268,26 +278,30 @@ def demo(output: Path, show: bool) -> int:
             command=shlex.join([*typed, "-o", str(output / "out")]),
         )
     _print(report)
-    if show:
-        click.launch(str(report.files["report"]))
-    return PASS
+    return report.files["report"]
+
+
+def _demo_leaderboard(output: Path) -> Path:
+    from segjax import demo
+    from segjax.leaderboard import writing
+    from segjax.leaderboard.boards import board
+    from segjax.leaderboard.config import read_all, read_config
+
+    path = demo.write_leaderboard(output)
+    config = read_config(path)
+    out = output / "leaderboard"
+    typed = shlex.join(["segjax", "leaderboard", str(path), "-o", str(out)])
+    found = board(read_all(config), config, title=config.title, command=typed)
+    files = writing.write(out, found)
+    print_board(found.document, files)
+    click.echo(f"made by  {typed}")
+    return files["page"]
+
+
+command.add_command(leaderboard)
 
 
 # Reading options.
-
-
-def _split(text: str | None) -> list[str] | None:
-    """Split at the commas that are outside brackets."""
-    if text is None:
-        return None
-    parts, depth = [""], 0
-    for c in text:
-        depth += (c == "(") - (c == ")")
-        if c == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += c
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _labels(text: str | None) -> Any:
@@ -361,7 +375,7 @@ def _judge(gates: Sequence[tuple[str, str, float]], summary: Mapping[str, Any]) 
     if gates and (missing := summary["unpaired"]["reference"]):
         click.echo(
             f"segjax: gate failed: {len(missing)} references have no prediction, "
-            f"{_shown(missing[0])} the first",
+            f"{shown(missing[0])} the first",
             err=True,
         )
         status = GATE_FAILED
@@ -392,10 +406,10 @@ def _print(report: Any) -> None:
             between = "-" if interval is None else "{low:.4f} to {high:.4f}".format(**interval)
             cells += [between, _digits(entry["median"]), _digits(entry["sd"]), str(entry["n"])]
         cells += [str(entry["n_undefined"]), str(entry["n_missed"]), _digits(entry["pooled"])]
-        label = [escape(_shown(entry["name"]))] if several else []
+        label = [escape(shown(entry["name"]))] if several else []
         table.add_row(escape(_with_unit(entry["metric"], summary["unit"])), *label, *cells)
     for note in summary["notes"]:
-        click.echo(f"note: {_shown(note)}", err=True)
+        click.echo(f"note: {shown(note)}", err=True)
     for side in ("reference", "prediction"):
         _print_unpaired(side, summary["unpaired"][side], summary["layout"])
     reused = f", {report.reused} from the earlier run" if report.reused else ""
@@ -405,16 +419,16 @@ def _print(report: Any) -> None:
         console.print(table, highlight=False)
     click.echo(printed.get(), nl=False)
     for kind, path in report.files.items():
-        click.echo(f"{kind:8} {_shown(str(path))}")
+        click.echo(f"{kind:8} {shown(str(path))}")
 
 
 def _print_unpaired(side: str, names: Sequence[str], layout: str) -> None:
     if not names:
         return
     other = "prediction" if side == "reference" else "reference"
-    shown = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
+    some = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
     fate = "counted as empty" if layout == "ctc" else "not scored"
-    click.echo(f"{len(names)} {side}s without a {other}, {fate}: {_shown(shown)}", err=True)
+    click.echo(f"{len(names)} {side}s without a {other}, {fate}: {shown(some)}", err=True)
 
 
 def _with_unit(name: str, unit: str) -> str:
