@@ -539,9 +539,10 @@ def test_hostile_names_do_nothing_in_a_browser(opened):
     assert page.complaints == []
 
 
-@pytest.mark.parametrize("shape", list(SHAPES))
+@pytest.mark.parametrize("shape", [*SHAPES, "hostile"])
 @pytest.mark.parametrize("width", [400, 1240])
 def test_no_page_is_wider_than_its_window(opened, shape, width):
-    page = opened(SHAPES[shape], width=width)
+    board = hostile(SHAPES["some not ranked"]) if shape == "hostile" else SHAPES[shape]
+    page = opened(board, width=width)
     assert page.run("document.documentElement.scrollWidth") <= width
     assert page.complaints == []
