@@ -44,7 +44,7 @@ def forest_range(estimates: Sequence[Estimate]) -> tuple[float, float]:
 def forest_axis(axis: tuple[float, float], title: str) -> str:
     """The axis for the head of a column of `forest_line`."""
     scale = Scale(*axis, _LEFT, _RIGHT)
-    few = ticks(*axis, 3)
+    few = next(t for about in (3, 6) if len(t := ticks(*axis, about)) > 1)
     body = "".join(
         f'<path class="tick" d="M{scale(v)},18v5"/>'
         f'<text x="{scale(v)}" y="12" text-anchor="middle">{text}</text>'
