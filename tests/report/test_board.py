@@ -390,8 +390,9 @@ def test_bump_chart_leaves_a_gap_between_groups_and_for_missing_ranks():
 
 
 def test_axis_of_a_forest_has_even_decimals():
-    chart = forest_axis((0.85, 1.0), "x")
-    assert re.findall(r">(\d[\d.]*)</text>", chart) == ["0.85", "0.90", "0.95", "1.00"]
+    texts = lambda axis: re.findall(r">(\d[\d.]*)</text>", forest_axis(axis, "x"))
+    assert texts((0.85, 1.0)) == ["0.85", "0.90", "0.95", "1.00"]
+    assert texts((0.87, 0.94)) == ["0.88", "0.90", "0.92", "0.94"]  # never a single tick
 
 
 # In a browser
@@ -539,9 +540,10 @@ def test_hostile_names_do_nothing_in_a_browser(opened):
     assert page.complaints == []
 
 
-@pytest.mark.parametrize("shape", list(SHAPES))
+@pytest.mark.parametrize("shape", [*SHAPES, "hostile"])
 @pytest.mark.parametrize("width", [400, 1240])
 def test_no_page_is_wider_than_its_window(opened, shape, width):
-    page = opened(SHAPES[shape], width=width)
+    board = hostile(SHAPES["some not ranked"]) if shape == "hostile" else SHAPES[shape]
+    page = opened(board, width=width)
     assert page.run("document.documentElement.scrollWidth") <= width
     assert page.complaints == []

@@ -129,7 +129,10 @@ SCRIPT = """
   const plot = one('case-plot'), find = one('find'), most = one('most'), marked = one('marked');
   const filter = one('filter'), found = one('found'), means = one('case-means');
   const rounded = (low, high) => {
-    if (!(high > low)) return [low - 0.5, low + 0.5, 0.25];
+    if (!(high > low)) {
+      const around = 0.1 * Math.abs(low) || 0.5;
+      [low, high] = [low - around, high + around];
+    }
     const rough = (high - low) / 6, power = 10 ** Math.floor(Math.log10(rough));
     const step = power * [1, 2, 5, 10].find(k => power * k >= rough * (1 - 1e-9));
     return [Math.floor(low / step + 1e-6) * step, Math.ceil(high / step - 1e-6) * step, step];

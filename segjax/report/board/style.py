@@ -15,6 +15,9 @@ section>h3,section h3{margin-top:44px}
   border-top:1px solid var(--line)}
 .verdicts dt{overflow-wrap:anywhere}
 .verdicts dd{margin:0;max-width:72ch;overflow-wrap:anywhere}
+.verdicts dt{max-height:6.2em;overflow:hidden}
+.controls label{max-width:100%}
+.controls select{max-width:min(300px,72vw)}
 .chooser{position:sticky;top:0;z-index:2;background:var(--paper);padding:10px 0;
   border-bottom:1px solid var(--line);margin:28px 0 0;max-width:none}
 button{font:inherit;font-size:.9rem;color:inherit;background:var(--paper);

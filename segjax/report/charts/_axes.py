@@ -78,7 +78,7 @@ def rounded(low: float, high: float) -> tuple[float, float]:
 
     Example:
         >>> rounded(0.878, 0.928), rounded(3.0, 3.0)
-        ((0.87, 0.93), (2.5, 3.5))
+        ((0.87, 0.93), (2.4, 3.6))
     """
     if high - low <= 1e-9 * max(abs(low), abs(high), 1.0):
         low, high = low - 0.5, high + 0.5

@@ -34,13 +34,17 @@ class Estimate(NamedTuple):
 def forest_range(estimates: Sequence[Estimate]) -> tuple[float, float]:
     """Round ends of an axis that holds all values and intervals."""
     ends = [x for e in estimates for x in e[1:] if x is not None and math.isfinite(x)]
-    return rounded(min(ends), max(ends)) if ends else (0.0, 1.0)
+    if not ends:
+        return 0.0, 1.0
+    low, high = min(ends), max(ends)
+    around = 0.1 * abs(low) if low == high else 0.0
+    return rounded(low - around, high + around)
 
 
 def forest_axis(axis: tuple[float, float], title: str) -> str:
     """The axis for the head of a column of `forest_line`."""
     scale = Scale(*axis, _LEFT, _RIGHT)
-    few = ticks(*axis, 3)
+    few = next(t for about in (3, 6) if len(t := ticks(*axis, about)) > 1)
     body = "".join(
         f'<path class="tick" d="M{scale(v)},18v5"/>'
         f'<text x="{scale(v)}" y="12" text-anchor="middle">{text}</text>'
