@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from segjax.leaderboard.export import to_csv
 from segjax.report._text import number, percent, probability
-from segjax.report.board import render_board
+from segjax.report.board import render_board, to_csv
 from segjax.report.board._content import Board
 from segjax.report.board.cases import DIGITS, packed
 from segjax.report.charts.bump import Ranks, bump_chart

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from segjax.leaderboard.export import to_csv, to_latex, to_markdown
 from segjax.report._text import number
+from segjax.report.board import to_csv, to_latex, to_markdown
 from tests.report.board_sample import document
 
 
