@@ -41,6 +41,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m experiments.boundary_speed
 	$(BIN)/python -m experiments.components_speed
 	$(BIN)/python -m experiments.instance_speed
+	$(BIN)/python -m experiments.leaderboard_speed
 
 clean:
 	rm -rf $(VENV) segjax-demo

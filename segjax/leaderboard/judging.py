@@ -454,22 +454,29 @@ def rank_by_schemes(judged: Judged, plan: Plan, cases: int, options: Options) ->
     rows = np.full((len(standing.order), cases), np.nan)
     rows[:, judged.panel.cases] = standing.scores
     kept = ~np.isnan(rows[:1])
-    zeroed = lambda x: np.where(kept, x, 0.0)
     of_cases = np.zeros_like(rows)
     of_cases[:, judged.panel.cases] = -case_ranks(standing.scores)
+    weights = kept.astype(float)
     drawn = {
-        "mean then rank": replicates(key, plan, zeroed(rows), kept.astype(float), count=count)[0],
-        "median then rank": quantile_replicates(key, plan, rows, 0.5, count=count),
-        "rank then mean": replicates(key, plan, of_cases, kept.astype(float), count=count)[0],
+        "median then rank": (
+            standing.scores,
+            quantile_replicates(key, plan, rows, 0.5, count=count),
+        ),
+        "rank then mean": (of_cases, replicates(key, plan, of_cases, weights, count=count)[0]),
     }
+    if options.quantile is not None:
+        rows = np.where(kept, rows, 0.0)
+        means = replicates(key, plan, rows, weights, count=count)[0]
+        drawn["mean then rank"] = standing.scores, means
     found = []
     for name, ranks in schemes(standing.scores, judged.verdict.better).items():
         low = high = None
         if name in drawn:
-            values = of_cases if name == "rank then mean" else standing.scores
-            tied = settled(drawn[name], values)
-            tied = tied[~np.isnan(tied).any(1)]
-            spread = rank_distribution(tied, -ranks, level=options.level)
+            values, means = drawn[name]
+            tied = settled(means, values)
+            spread = rank_distribution(tied[~np.isnan(tied).any(1)], -ranks, level=options.level)
             low, high = spread.low, spread.high
+        elif name == "mean then rank":
+            low, high = standing.distribution.low, standing.distribution.high
         found.append(Scheme(name, ranks, low, high))
     return found

@@ -370,14 +370,19 @@ def _in_chunks(
     """Draw weights and estimate, chunk by chunk, over all devices: [kind, replicate, column]."""
     drawn = items.size if items.kind != "within" else items.units * items.most
     chunk, chunks = _chunks(count, max(drawn, items.size))
-    keys = jax.random.key_data(jax.random.split(key, chunks))
     devices = len(jax.devices())
-    keys = jnp.concatenate([keys, jnp.repeat(keys[-1:], -chunks % devices, axis=0)])
     with jax.threefry_partitionable(False), jax.enable_x64(True):  # drawn on one device each
         program = _program(items.kind, chunk, items.size, items.most, estimate, errors, devices)
-        found = program(keys, items.slots, data)
+        found = program(_keys(key, chunks, devices), items.slots, data)
     found = np.asarray(found)[:chunks]
     return found.swapaxes(0, 1).reshape(found.shape[1], -1, found.shape[-1])[:, :count]
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _keys(key: PRNGKeyArray, chunks: int, devices: int) -> UInt32[Array, "chunk word"]:
+    """One per chunk, the last again until each device has as many."""
+    keys = jax.random.key_data(jax.random.split(key, chunks))
+    return jnp.concatenate([keys, jnp.repeat(keys[-1:], -chunks % devices, axis=0)])
 
 
 @lru_cache(maxsize=64)

@@ -89,7 +89,7 @@ def slice_cases(
         if not inside.any():
             continue
         least, most = numbers[inside].min(), numbers[inside].max()
-        found[f"{least:.6g}" if least == most else f"{least:.6g} to {most:.6g}"] = inside
+        found[f"{least:.4g}" if least == most else f"{least:.4g} to {most:.4g}"] = inside
     return found
 
 
