@@ -234,7 +234,7 @@ def _pair(judged: Judged, names: Sequence[str], i: int, j: int) -> dict[str, Any
     }
 
 
-def _gap(judged: Judged, options: Options) -> list[list[float]]:
+def _gap(judged: Judged, options: Options) -> list[tuple[int, float]]:
     """Smallest difference that n units find, for the pair in the middle."""
     paired, verdict = judged.verdict.paired, judged.verdict
     spread = paired.se[np.isfinite(paired.se)] * np.sqrt(paired.units)
@@ -243,7 +243,7 @@ def _gap(judged: Judged, options: Options) -> list[list[float]]:
     sizes = np.unique(np.round(np.geomspace(5, max(1000, 10 * paired.units), 30)).astype(int))
     sizes = np.union1d(sizes, [paired.units])
     gaps = detectable(np.float64(middle), sizes, verdict.comparisons, alpha=options.alpha)
-    return [[int(n), float(gap)] for n, gap in zip(sizes, gaps, strict=True)]
+    return [(int(n), float(gap)) for n, gap in zip(sizes, gaps, strict=True)]
 
 
 def scheme_of(judged: Judged, found: Scheme, scores: Scores) -> dict[str, Any]:

@@ -42,6 +42,8 @@ verdict: sign_flip
 missing: drop-case
 undefined: worst
 worst: {hd95: 250}
+failure: {dice: 0.5}
+within: true
 replicates: 5000
 permutations: 6000
 seed: 7
@@ -58,6 +60,8 @@ metadata = "cases.csv"
 slices = ["centre", {column = "age", bins = 3}, {column = "size", bins = [10, 20.5]}]
 clusters = {column = "patient"}
 strata = "centre"
+within = true
+failure = {dice = 0.5}
 statistic = "q0.1"
 level = 0.9
 interval = "percentile"
@@ -117,6 +121,8 @@ def test_every_key_of_either_format_is_read(write, tmp_path):
         missing="drop-case",
         undefined="worst",
         worst={"hd95": 250.0},
+        failure={"dice": 0.5},
+        within=True,
         suspect=Suspect("dice", 0.1),
         replicates=5000,
         permutations=6000,

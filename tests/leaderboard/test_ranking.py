@@ -16,8 +16,7 @@ from segjax.leaderboard.ranking import (
     smallest_upset,
     tiers,
 )
-
-from .reference import ranking as reference
+from tests.reference import ranking as reference
 
 
 STATISTICS = ["mean", "median", 0.1, 0.3]
@@ -250,11 +249,11 @@ def test_leaving_one_out_is_a_loop_over_units(statistic, clustered, rng):
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_scores_in_another_order_are_tied_for_all_their_rounding_errors(statistic, rng):
     scores = rng.random(30)
-    permuted = np.stack([rng.permutation(scores) for _ in range(5)])
+    permuted = np.stack([rng.permutation(scores) for _ in range(99)])
     assert len(set(permuted.mean(1))) > 1  # or there is nothing to settle
     assert leave_one_out(np.stack([scores, scores]), statistic).order.sum() == 0
     assert smallest_upset(np.stack([scores, scores]), statistic) is None
-    np.testing.assert_array_equal(schemes(permuted)["mean then rank"], 3)
+    np.testing.assert_array_equal(schemes(permuted)["mean then rank"], 50)
 
 
 def test_a_single_bad_case_decides():

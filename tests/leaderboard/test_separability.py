@@ -189,6 +189,7 @@ def test_statistics_do_not_depend_on_unit_and_offset(models, rng):
 def test_the_same_model_twice_among_many(rng):
     scores = rng.random((8, 12))
     scores[5] = scores[2]
+    scores[3] += 1
     found = sep.max_t(KEY, [scores], permutations=300)
     a, b = sep.pairs(8)
     assert found.p[0, (a == 2) & (b == 5)] == 1
