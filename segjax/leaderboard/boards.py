@@ -49,6 +49,10 @@ class Board:
         names = ", ".join(found["measure"] for found in self.document["results"])
         raise InputError(f"no measure {measure!r}; there are {names}")
 
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.to_markdown()
+
     def to_json(self) -> str:
         """`leaderboard.json`."""
         return json.dumps(self.document, ensure_ascii=False, allow_nan=False) + "\n"
