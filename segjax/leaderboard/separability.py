@@ -159,10 +159,10 @@ def max_t(
     What it controls: the probability of calling any pair separable when no model differs from
     another (the family-wise error in the weak sense), exactly, whatever the distribution of
     scores and however the measures depend on each other. When some models do differ, the
-    others' pairs are judged against arrangements that mix all models. In simulations with 8
-    units or more that was cautious (two equal models beside a worse one: 0.1-4.5 %), with 4 or
-    5 units it was not (6-12 % if the equal ones nearly coincide). `sign_flip` with `holm` looks
-    at each pair alone, and holds then too.
+    others' pairs are judged against arrangements that mix all models, which guarantees nothing:
+    in simulations two equal models beside a clearly worse one were separated in 0.1-4.5 % with
+    10 to 50 units, and in 6-12 % with 4 to 8 units where they nearly coincide. `sign_flip` with
+    `holm` looks at each pair alone, and holds then too.
 
     Any subgroup of the permutations gives an exact test. Up to 6 models all K! are used; for
     more, each unit has a cyclic group of K, conjugated by a random permutation (drawn once),
@@ -170,7 +170,7 @@ def max_t(
     where they are no more than `permutations` (up to a common renaming, which does not change
     the largest |t|), else that many are drawn.
 
-    Time goes with permutations x measures x units x K^2: 10 s on two CPU cores for 10,000, 4
+    Time goes with permutations x measures x units x K^2: 30 s on two CPU cores for 10,000, 4
     measures, 1000 units and 50 models. Memory is that of the table, 8 bytes x measures x units
     x K x (the order of a unit's group), there 80 MB, and some 20 MB for what is gathered at a
     time.

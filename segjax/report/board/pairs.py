@@ -9,10 +9,9 @@ from segjax.report.charts.pairs import FEW, PRINTED, Cell, pair_matrix
 
 
 _VERDICTS = {
-    "max_t": "permutation of the models within a case, largest |t| of the family",
+    "max_t": "permutation of the models within each {unit}, largest |t| of the family",
     "sign_flip": "exact or drawn sign flips of the differences, Holm",
     "wilcoxon": "Wilcoxon signed ranks, Holm",
-    "bonferroni": "bootstrap intervals at Bonferroni&rsquo;s level",
 }
 
 
@@ -27,15 +26,21 @@ def pairs(board: Board, outcome: Outcome) -> str:
     ]
     separable = sum(bool(p.get("separable")) for p in known.values())
     chart = pair_matrix(order, cells, f"Pairs of models by {outcome.name}")
-    rule = _VERDICTS.get(str(board.options.get("verdict")), "")
+    rule = _VERDICTS.get(str(board.options.get("verdict")))
+    judged = (
+        "Separable: the percentile interval of the difference, at Bonferroni&rsquo;s level within "
+        "the measure, leaves out 0."
+        if rule is None
+        else f"p is adjusted for all pairs of all measures on this page "
+        f"({rule.format(unit=escape(board.unit_word))}); separable: p at most {board.alpha:g}."
+    )
     return (
         "<h3>Which models differ?</h3>"
         f"<p>{separable:,} of {plural(len(known), 'pair')} "
         f"{'is' if separable == 1 else 'are'} separable.</p>"
         '<p class="muted small">A cell compares the model above its column with the model to the '
         f"right of its row{_printed(outcome)}. "
-        f"p is adjusted for all pairs of all measures on this page ({rule or 'see the options'}); "
-        f"separable: p at most {board.alpha:g}.</p>"
+        f"{judged}</p>"
         f'<ul class="legend small">{_swatches(known)}</ul>'
         f'<div class="scroll" data-hover="pairs">{chart}</div>'
         '<p class="muted small hint needs-script" role="status"></p>'

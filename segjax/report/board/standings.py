@@ -150,11 +150,12 @@ def _legend(board: Board, outcome: Outcome) -> str:
         "Rank set: the ranks that the separable pairs leave open to a model.",
     ]
     if failed:
-        beyond = "below" if outcome.higher else "above"
-        limit = f" {beyond} {number(failed['below'], 2)}" if failed.get("below") is not None else ""
+        limit = failed.get("below")
+        worse = "" if limit is None else f", or scored {number(limit, 2)} or worse"
         words.append(
-            f"Failures: cases{limit}; &ldquo;rate up to&rdquo; is the upper {board.level} limit "
-            "of the rate of failures, which no interval of a mean shows if the cases hold none."
+            f"Failures: cases that were missed{worse}; &ldquo;rate up to&rdquo; is the upper "
+            f"{board.level} limit of the rate of failures, which no interval of a mean shows if the "
+            "cases hold none."
         )
     if any(r.get("n_filled") for r in outcome.rows):
         words.append("Filled: scores that were missing and were given by the policy below.")

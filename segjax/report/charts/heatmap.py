@@ -26,7 +26,7 @@ def rank_heatmap(names: Sequence[str], probability: Sequence[Sequence[float]], t
     """
     small = len(names) > FEW
     wide, tall = (20.0, 16.0) if small else (max(34.0, min(64.0, 520 / len(names))), 28.0)
-    left = 10 + min(_NAMES, max(width_of(name) for name in names))
+    left = 18 + min(_NAMES, max(width_of(name) for name in names))
     body = (_shades if small else _cells)(names, probability, wide, tall)
     heads = "".join(
         f'<text x="{(k + 0.5) * wide:g}" y="-8" text-anchor="middle">{k + 1}</text>'
