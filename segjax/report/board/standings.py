@@ -154,8 +154,8 @@ def _legend(board: Board, outcome: Outcome) -> str:
         worse = "" if limit is None else f", or scored {number(limit, 2)} or worse"
         words.append(
             f"Failures: cases that were missed{worse}; &ldquo;rate up to&rdquo; is the upper "
-            f"{board.level} limit of the rate of failures, which no interval of a mean shows if the "
-            "cases hold none."
+            f"{board.level} limit of the rate of failures, which no interval of a mean shows if "
+            "the cases hold none."
         )
     if any(r.get("n_filled") for r in outcome.rows):
         words.append("Filled: scores that were missing and were given by the policy below.")
