@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.special
 from jaxtyping import Float, PRNGKeyArray
 
 from segjax._errors import InputError
@@ -187,9 +186,11 @@ def expanded(e: Evidence, level: float) -> Ends:
         Hesterberg, T. C. (2015). What teachers should know about the bootstrap. The American
         Statistician 69(4), 371-386. doi:10.1080/00031305.2015.1089789
     """
+    from scipy import special  # slow to import
+
     n = e.units
     z = np.sqrt(n / (n - 1)) * _t(level, n - 1)
-    return _between(e, float(scipy.special.ndtr(-z)))
+    return _between(e, float(special.ndtr(-z)))
 
 
 def basic(e: Evidence, level: float) -> Ends:
@@ -212,17 +213,19 @@ def bca(e: Evidence, level: float) -> Ends:
     """
     if e.jackknife is None:
         raise InputError("a BCa interval needs the estimates with each unit left out")
+    from scipy import special
+
     below = ((e.replicates < e.estimates).mean(0) + (e.replicates <= e.estimates).mean(0)) / 2
     away = e.jackknife.mean(0) - e.jackknife
     with np.errstate(invalid="ignore", divide="ignore"):
         acceleration = (away**3).sum(0) / (6 * (away**2).sum(0) ** 1.5)
     acceleration = np.where(np.isfinite(acceleration), acceleration, 0.0)
-    bias = scipy.special.ndtri(below)
+    bias = special.ndtri(below)
     ends = []
     for tail in ((1 - level) / 2, (1 + level) / 2):
-        shifted = bias + scipy.special.ndtri(tail)
+        shifted = bias + special.ndtri(tail)
         with np.errstate(invalid="ignore"):
-            share = scipy.special.ndtr(bias + shifted / (1 - acceleration * shifted))
+            share = special.ndtr(bias + shifted / (1 - acceleration * shifted))
         share = np.where(np.isfinite(share), share, tail)  # all resamples are on one side
         columns = zip(e.replicates.T, share, strict=True)
         ends.append(np.array([np.quantile(column, q) for column, q in columns]))
@@ -389,9 +392,11 @@ def failure_bound(failures: int, cases: int, *, level: float = 0.95) -> float:
         illustrated in the case of the binomial. Biometrika 26(4), 404-413.
         doi:10.1093/biomet/26.4.404
     """
+    from scipy import special
+
     if failures >= cases:
         return 1.0
-    return float(scipy.special.betaincinv(failures + 1, cases - failures, level))
+    return float(special.betaincinv(failures + 1, cases - failures, level))
 
 
 def percentile_intervals(
@@ -434,7 +439,9 @@ def percentile_intervals(
 
 def _t(level: float, freedom: int) -> float:
     """Upper end of the middle `level` of Student's distribution."""
-    return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
+    from scipy import special
+
+    return float(special.stdtrit(freedom, (1 + level) / 2))
 
 
 def _between(e: Evidence, tail: float) -> Ends:
