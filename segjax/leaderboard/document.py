@@ -158,7 +158,7 @@ def _row(judged: Judged, scores: Scores, options: Options, model: int) -> dict[s
         "n": int(found.n[model]),
         "n_filled": int(panel.filled[model].sum()),
         "estimate": float(found.values[model]),
-        "interval": interval((found.low, found.high), found.method),
+        "interval": interval((found.low, found.high), found.methods[model]),
         "percentile": interval(found.percentile, "percentile"),
         "mean": values.mean() if there else None,
         "median": np.median(values) if there else None,

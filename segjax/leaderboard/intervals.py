@@ -338,6 +338,17 @@ def interval_ends(
     return np.clip(low, least, most), np.clip(high, least, most)
 
 
+def methods_of(
+    e: Evidence, method: str, ends: Ends, *, level: float, bounds: tuple[float | None, float | None]
+) -> list[str]:
+    """What the interval of each column is: "t" where a studentized one has no end."""
+    if method != "studentized" or e.units < 2:
+        return [method] * e.estimates.size
+    student_ends = interval_ends(e, "t", level=level, bounds=bounds)
+    same = (ends[0] == student_ends[0]) & (ends[1] == student_ends[1]) & (ends[0] < ends[1])
+    return ["t" if s else method for s in same]
+
+
 def standard_errors(
     plan: Plan,
     numerators: Float[np.ndarray, "column case"],

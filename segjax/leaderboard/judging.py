@@ -15,6 +15,7 @@ from segjax.leaderboard.intervals import (
     default_method,
     gather_evidence,
     interval_ends,
+    methods_of,
     percentile,
 )
 from segjax.leaderboard.measures import Measure
@@ -63,7 +64,7 @@ class Estimates:
         values: of the statistic.
         low: ends of the intervals.
         high: see `low`.
-        method: of the intervals.
+        methods: of the intervals, model by model.
         percentile: ends of the percentile intervals.
         n: scores of each model.
         evidence: what they are made from.
@@ -72,7 +73,7 @@ class Estimates:
     values: Float[np.ndarray, "model"]
     low: Float[np.ndarray, "model"]
     high: Float[np.ndarray, "model"]
-    method: str
+    methods: list[str]
     percentile: Ends
     n: Int[np.ndarray, "model"]
     evidence: Evidence
@@ -259,7 +260,8 @@ def _estimate(
     )
     low, high = interval_ends(evidence, method, level=options.level, bounds=bounds)
     plain = interval_ends(evidence, "percentile", level=options.level, bounds=bounds)
-    return Estimates(evidence.estimates, low, high, method, plain, there.sum(1), evidence)
+    methods = methods_of(evidence, method, (low, high), level=options.level, bounds=bounds)
+    return Estimates(evidence.estimates, low, high, methods, plain, there.sum(1), evidence)
 
 
 def _estimate_as_segauge(
@@ -279,7 +281,7 @@ def _estimate_as_segauge(
         np.array(values),
         low,
         high,
-        "percentile",
+        ["percentile"] * len(rows),
         (low, high),
         (~np.isnan(rows)).sum(1),
         Evidence(estimates=np.array(values), replicates=np.empty((0, len(rows))), units=0),

@@ -70,7 +70,7 @@ def _coverage(
         key,
         _plan(one, options),
         one.measure.sign * one.standing.scores,
-        methods=tuple(dict.fromkeys((one.estimates.method, "percentile"))),
+        methods=tuple(dict.fromkeys((*one.estimates.methods, "percentile"))),
         level=options.level,
         boards=boards,
         count=_RESAMPLES,

@@ -11,6 +11,7 @@ from segjax.leaderboard.intervals import (
     failure_bound,
     interval_ends,
     jackknife,
+    methods_of,
     quantile_jackknife,
     standard_errors,
 )
@@ -122,7 +123,13 @@ def test_a_single_case_has_no_interval(method):
 def test_scores_of_which_nearly_all_are_the_same_have_an_end():
     scores = np.append(np.ones(19), 0.2)[None]  # a third of the resamples are of ones alone
     e = evidence_of(scores)
-    np.testing.assert_allclose(interval_ends(e, "studentized")[0], interval_ends(e, "t")[0])
+    ends = interval_ends(e, "studentized")
+    np.testing.assert_allclose(ends, interval_ends(e, "t"))
+    named = {"level": 0.95, "bounds": (None, None)}
+    assert methods_of(e, "studentized", ends, **named) == ["t"]
+    plain = evidence_of(np.linspace(0, 1, 19)[None])
+    ends = interval_ends(plain, "studentized")
+    assert methods_of(plain, "studentized", ends, **named) == ["studentized"]
 
 
 def test_standard_errors_are_textbook(rng):
