@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy
 
@@ -78,6 +79,7 @@ def board(
     scores: Scores | Mapping[str, Table] | Mapping[str, Any],
     options: Options | None = None,
     *,
+    key: Any = None,
     metric: str = "dice",
     cases: Any = None,
     metadata: Mapping[str, Mapping[str, Any]] | None = None,
@@ -90,6 +92,7 @@ def board(
     Args:
         scores: from `leaderboard.scores`; or by model a `Table`, or the scores of its cases.
         options: how to judge; by default `Options()`.
+        key: a JAX key, or a number, in place of the options' seed.
         metric: what the scores are, if they are plain numbers.
         cases: their names, likewise.
         metadata: by case, values by column.
@@ -110,6 +113,8 @@ def board(
     """
     began = time.perf_counter()
     keep_compiled()
+    if key is not None:
+        chosen["seed"] = _seed(key)
     options = _options(options, chosen).settled()
     scores = _scores(scores, metric, cases, metadata)
     for chosen_slice in options.slices:
@@ -153,6 +158,16 @@ def board(
     }
     document["seconds"] = round(time.perf_counter() - began, 3)
     return Board(jsonable(document))
+
+
+def _seed(key: Any) -> int | tuple[int, ...]:
+    if isinstance(key, int):
+        return key
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    words = np.asarray(jax.random.key_data(key) if typed else key)
+    if words.dtype != np.uint32 or words.ndim != 1:
+        raise InputError("key must be a number, or one JAX key, as jax.random.key(0)")
+    return tuple(words.tolist())
 
 
 def _options(options: Options | None, chosen: Mapping[str, Any]) -> Options:

@@ -186,7 +186,11 @@ def judge(scores: Scores, options: Options) -> tuple[Plan, list[Judged]]:
 
 def subkey(options: Options, use: str) -> PRNGKeyArray:
     """The key of one use."""
-    return jax.random.fold_in(jax.random.key(options.seed), KEYS[use])
+    if isinstance(options.seed, int):
+        key = jax.random.key(options.seed)
+    else:
+        key = jax.random.wrap_key_data(np.array(options.seed, np.uint32))
+    return jax.random.fold_in(key, KEYS[use])
 
 
 def bounds_of(measure: Measure) -> tuple[float | None, float | None]:

@@ -37,7 +37,7 @@ class Options:
         within: whether cases are resampled within clusters, too.
         replicates: of the bootstrap; None for 100,000 (2,000 for segauge).
         permutations: of the tests.
-        seed: makes the board reproducible.
+        seed: makes the board reproducible: a number, or the words of a JAX key.
         calibrate: whether to simulate how often intervals and verdicts are right on scores like
             these.
         compat: None, or "segauge" for the numbers it would print.
@@ -59,7 +59,7 @@ class Options:
     within: bool = False
     replicates: int | None = None
     permutations: int = 10_000
-    seed: int = 0
+    seed: int | tuple[int, ...] = 0
     calibrate: bool = False
     compat: str | None = None
 

@@ -270,7 +270,7 @@ def bootstrap_means(
 
 
 def pcg64_means(
-    scores: Float[np.ndarray, "column case"], seed: int, *, count: int
+    scores: Float[np.ndarray, "column case"], seed: int | tuple[int, ...], *, count: int
 ) -> Float[np.ndarray, "replicate column"]:
     """Means of the resamples that NumPy's default generator draws, as segauge uses them."""
     generator = np.random.default_rng(seed)

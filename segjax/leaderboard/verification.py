@@ -97,11 +97,11 @@ def _scores(document: Mapping[str, Any]) -> Scores:
 
 def _options(found: Mapping[str, Any]) -> Options:
     plain = {k: v for k, v in found.items() if k not in ("alpha", "plan", "suspect", "slices")}
-    bins = lambda b: tuple(b) if isinstance(b, list) else b
+    fixed = lambda value: tuple(value) if isinstance(value, list) else value
     return Options(
-        **plain,
+        **plain | {"seed": fixed(found["seed"])},
         suspect=None if found["suspect"] is None else Suspect(**found["suspect"]),
-        slices=tuple(Slice(s["column"], bins(s["bins"])) for s in found["slices"]),
+        slices=tuple(Slice(s["column"], fixed(s["bins"])) for s in found["slices"]),
     )
 
 

@@ -7,8 +7,10 @@ from segjax import InputError
 from segjax.leaderboard.intervals import (
     METHODS,
     Evidence,
+    confidence_interval,
     default_method,
     failure_bound,
+    gather_evidence,
     interval_ends,
     jackknife,
     methods_of,
@@ -184,3 +186,28 @@ def test_what_cannot_be_made_is_refused():
             interval_ends(e, method)
     with pytest.raises(InputError, match="between 0 and 1"):
         interval_ends(e, "percentile", level=95.0)
+
+
+def test_a_ratio_of_sums_is_a_mean_with_denominators_as_weights(rng):
+    tp, wrong = rng.integers(0, 50, (2, 40)).astype(float)
+    dice, weights = 2 * tp / (2 * tp + wrong), 2 * tp + wrong
+    plan = make_plan(40)
+    pooled = gather_evidence(KEY, plan, dice[None], weights=weights[None], count=500)
+    assert pooled.estimates[0] == pytest.approx(2 * tp.sum() / weights.sum())
+    counts = np.rint(replicates(KEY, plan, np.eye(40), count=500)[0] * 40)
+    expected = (counts @ (2 * tp)) / (counts @ weights)
+    np.testing.assert_allclose(pooled.replicates[:, 0], expected, rtol=1e-12)
+    found = confidence_interval(dice, weights=weights, replicates=20_000)
+    low, high = np.quantile(expected, [0.025, 0.975])
+    assert found.low < pooled.estimates[0] < found.high
+    assert abs(found.low - low) + abs(found.high - high) < 0.5 * (high - low)
+
+
+def test_one_interval_is_that_of_many(rng):
+    scores = rng.beta(9, 1, (2, 30))
+    e = gather_evidence(KEY, make_plan(30), scores, quantile=0.5, count=3000, left_out=True)
+    low, high = interval_ends(e, "bca")
+    found = confidence_interval(scores[1], quantile=0.5, method="bca", replicates=3000, key=KEY)
+    assert (found.low, found.high) == pytest.approx((low[1], high[1]))
+    with pytest.raises(InputError, match="one finite score per case"):
+        confidence_interval([0.5, np.nan])
