@@ -96,10 +96,13 @@ def _scores(document: Mapping[str, Any]) -> Scores:
 
 
 def _options(found: Mapping[str, Any]) -> Options:
-    plain = {k: v for k, v in found.items() if k not in ("alpha", "plan", "suspect", "slices")}
+    plain: dict[str, Any] = {
+        k: v for k, v in found.items() if k not in ("alpha", "plan", "suspect", "slices")
+    }
     fixed = lambda value: tuple(value) if isinstance(value, list) else value
+    plain["seed"] = fixed(found["seed"])
     return Options(
-        **plain | {"seed": fixed(found["seed"])},
+        **plain,
         suspect=None if found["suspect"] is None else Suspect(**found["suspect"]),
         slices=tuple(Slice(s["column"], fixed(s["bins"])) for s in found["slices"]),
     )
