@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
@@ -189,7 +190,7 @@ def subkey(options: Options, use: str) -> PRNGKeyArray:
     if isinstance(options.seed, int):
         key = jax.random.key(options.seed)
     else:
-        key = jax.random.wrap_key_data(np.array(options.seed, np.uint32))
+        key = jax.random.wrap_key_data(jnp.array(options.seed, jnp.uint32))
     return jax.random.fold_in(key, KEYS[use])
 
 
