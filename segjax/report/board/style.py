@@ -11,7 +11,7 @@ section>h3,section h3{margin-top:44px}
 [data-measure][hidden]+[data-measure] h2{margin-top:20px;border-top:0}
 .standings thead th{white-space:nowrap}
 .verdicts{margin:36px 0 0}
-.verdicts>div{display:grid;grid-template-columns:minmax(90px,190px) 1fr;gap:4px 24px;padding:12px 0;
+.verdicts>div{display:grid;grid-template-columns:minmax(90px,230px) 1fr;gap:4px 24px;padding:12px 0;
   border-top:1px solid var(--line)}
 .verdicts dt{overflow-wrap:anywhere}
 .verdicts dd{margin:0;max-width:72ch;overflow-wrap:anywhere}
