@@ -61,7 +61,7 @@ def leaderboard() -> None:
 @click.option(
     "--verdict",
     metavar="TEST",
-    help="max_t, sign_flip, wilcoxon or bonferroni.  [default: max_t]",
+    help="max_t, permutation, sign_flip, wilcoxon or bonferroni.  [default: max_t]",
 )
 @click.option(
     "--missing",

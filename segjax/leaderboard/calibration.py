@@ -14,7 +14,14 @@ from segjax.leaderboard.intervals import (
     standard_errors,
 )
 from segjax.leaderboard.resampling import Plan, make_plan, replicates, residuals
-from segjax.leaderboard.separability import bonferroni_percentile, holm, max_t, sign_flip, wilcoxon
+from segjax.leaderboard.separability import (
+    bonferroni_percentile,
+    guarded_max_t,
+    holm,
+    max_t,
+    sign_flip,
+    wilcoxon,
+)
 
 
 _AT_ONCE = 2**22  # resamples of all columns: bounds the memory to about 200 MB
@@ -124,8 +131,9 @@ def false_alarms(
         count: resamples, for "bonferroni".
     """
     boards, models, units = family[0].shape
-    if verdict == "max_t":
-        p = max_t(key, family, permutations=permutations, level=1 - alpha).p
+    if verdict in ("max_t", "permutation"):
+        test = guarded_max_t if verdict == "max_t" else max_t
+        p = test(key, family, permutations=permutations, level=1 - alpha).p
         return (p <= alpha).any((1, 2))
     if verdict == "sign_flip":
         p = sign_flip(key, family, permutations=permutations)

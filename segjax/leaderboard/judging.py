@@ -42,6 +42,7 @@ from segjax.leaderboard.separability import (
     Differences,
     bonferroni_percentile,
     differences,
+    guarded_max_t,
     holm,
     max_t,
     pairs,
@@ -344,9 +345,10 @@ def judge_pairs(
             units.append(standings[i].units)
         paired = [differences(x, u) for x, u in zip(family, units, strict=True)]
         subkey = jax.random.fold_in(key, number)
-        if options.verdict == "max_t":
+        if options.verdict in ("max_t", "permutation"):
             level = 1 - options.alpha / len(groups)
-            tested = max_t(
+            test = guarded_max_t if options.verdict == "max_t" else max_t
+            tested = test(
                 subkey, family, units=units, permutations=options.permutations, level=level
             )
             for at, i in enumerate(places):

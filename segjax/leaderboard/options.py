@@ -10,7 +10,7 @@ from segjax.leaderboard.policy import Suspect
 from segjax.leaderboard.slices import Slice
 
 
-VERDICTS = ("max_t", "sign_flip", "wilcoxon", "bonferroni")
+VERDICTS = ("max_t", "permutation", "sign_flip", "wilcoxon", "bonferroni")
 REPLICATES = 100_000  # the third decimal of an end of an interval of Dice is then settled
 _SEGAUGE = 2_000
 
@@ -23,7 +23,8 @@ class Options:
         statistic: "mean", "median", or a quantile as in "q0.1".
         level: of the intervals; 1 - level is the family-wise error of the verdict.
         interval: one of `intervals.METHODS`; None for `intervals.default_method`.
-        verdict: test that says which models differ: "max_t", "sign_flip", "wilcoxon" or
+        verdict: test that says which models differ: "max_t" (`separability.guarded_max_t`),
+            "permutation" (`separability.max_t`), "sign_flip" or "wilcoxon" (each with Holm), or
             "bonferroni" (percentile intervals, as segauge's).
         missing: see `policy.complete`.
         undefined: likewise.

@@ -197,13 +197,8 @@ def max_t(
         Hemerik, J. & Goeman, J. (2018). Exact testing with random permutations. TEST 27(4),
         811-825. doi:10.1007/s11749-017-0571-1
     """
-    if not 0 < level < 1:
-        raise InputError(f"level must be between 0 and 1, got {level}")
-    sums, sizes = _by_unit(family, units)
-    *boards, measures, models, _ = sums.shape
-    columns = [None] * measures if units is None else units
-    t = np.stack([differences(*one).t for one in zip(family, columns, strict=True)], axis=-2)
-    t = np.where(np.isnan(t), 0, t)
+    t, sums, sizes = _observed(family, units, level)
+    *boards, _, models, _ = sums.shape
     few = models <= _FEW
     plan = _plan(
         sizes,
@@ -223,7 +218,119 @@ def max_t(
             chunks=plan.chunks,
             exact=plan.exact,
         )
-    drawn = np.asarray(drawn)[:, : plan.draws].reshape(*boards, plan.draws)
+    return _adjusted(t, np.asarray(drawn).reshape(*boards, -1), plan, level)
+
+
+def flip_max_t(
+    key: PRNGKeyArray,
+    family: Sequence[Float[np.ndarray, "*board model case"]],
+    *,
+    units: Sequence[Int[np.ndarray, " case"]] | None = None,
+    permutations: int = 10_000,
+    level: float = 0.95,
+) -> MaxT:
+    """Single-step max-|t| test of all pairs in all measures by flips of the units' signs.
+
+    As `max_t`, but an arrangement gives the differences of each unit, those of all pairs and
+    measures together, one sign. What a flip makes of a pair depends on no other model, so that
+    pairs that do not differ are judged alike whether others do or not (subset pivotality).
+
+    What it controls: the family-wise error whichever models differ, if a unit's differences are
+    as likely with the opposite signs. For each pair alone that follows from two models that do
+    not differ; for all pairs together it is an assumption, from which skew scores depart: in
+    simulations of up to 20 models the error was as near to its level as that of `max_t`.
+
+    Args:
+        key: makes the result reproducible.
+        family: see `max_t`.
+        units: see `max_t`.
+        permutations: flips drawn where there are more than 2^(units - 1).
+        level: see `max_t`.
+
+    Raises:
+        InputError: see `max_t`.
+
+    References:
+        Westfall, P. H. & Young, S. S. (1993). Resampling-Based Multiple Testing, section 2.3.
+        Romano, J. P. & Wolf, M. (2005). Exact and approximate stepdown methods for multiple
+        hypothesis testing. JASA 100(469), 94-108. doi:10.1198/016214504000000539
+    """
+    t, sums, sizes = _observed(family, units, level)
+    *boards, measures, models, size = sums.shape
+    plan = _plan(
+        sizes, order=2, fixed=1, permutations=permutations, width=size + measures * models**2
+    )
+    with jax.enable_x64(True), jax.threefry_partitionable(False):
+        drawn = _largest_flipped(
+            jax.random.split(key, math.prod(boards)),
+            sums.reshape(math.prod(boards), *sums.shape[-3:]),
+            sizes,
+            plan.strides,
+            chunk=plan.chunk,
+            chunks=plan.chunks,
+            exact=plan.exact,
+        )
+    return _adjusted(t, np.asarray(drawn).reshape(*boards, -1), plan, level)
+
+
+def guarded_max_t(
+    key: PRNGKeyArray,
+    family: Sequence[Float[np.ndarray, "*board model case"]],
+    *,
+    units: Sequence[Int[np.ndarray, " case"]] | None = None,
+    permutations: int = 10_000,
+    level: float = 0.95,
+) -> MaxT:
+    """Pairs that differ by `max_t` and by `flip_max_t`: the larger p of the two.
+
+    Exact where no model differs, as the former; and where one model is far worse than the
+    others, which makes the former call those separable in up to 26 % of boards of 20 models,
+    held by the latter. With fewer than six units nothing is separable.
+
+    Args:
+        key: makes the result reproducible.
+        family: see `max_t`.
+        units: see `max_t`.
+        permutations: see `max_t`.
+        level: see `max_t`.
+
+    Raises:
+        InputError: see `max_t`.
+    """
+    naming, flipping = jax.random.split(key)
+    options = {"units": units, "permutations": permutations, "level": level}
+    a, b = max_t(naming, family, **options), flip_max_t(flipping, family, **options)
+    return MaxT(
+        np.maximum(a.p, b.p),
+        a.t,
+        np.maximum(a.critical, b.critical),
+        min(a.arrangements, b.arrangements),
+        a.exact and b.exact,
+    )
+
+
+def _observed(
+    family: Sequence[Float[np.ndarray, "*board model case"]],
+    units: Sequence[Int[np.ndarray, " case"]] | None,
+    level: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The t of every measure and pair, and what is rearranged: see `_by_unit`."""
+    if not 0 < level < 1:
+        raise InputError(f"level must be between 0 and 1, got {level}")
+    sums, sizes = _by_unit(family, units)
+    columns = [None] * len(family) if units is None else units
+    t = np.stack([differences(*one).t for one in zip(family, columns, strict=True)], axis=-2)
+    return np.where(np.isnan(t), 0, t), sums, sizes
+
+
+def _adjusted(
+    t: Float[np.ndarray, "*board measure pair"],
+    drawn: Float[np.ndarray, "*board arrangement"],
+    plan: "_Plan",
+    level: float,
+) -> MaxT:
+    """p-values from the largest |t| of arrangements, of which the observed one is another."""
+    boards, drawn = t.shape[:-2], drawn[..., : plan.draws]
     observed = np.abs(t).max((-2, -1), initial=0)
     largest = np.concatenate([observed[..., None], drawn], axis=-1)
     largest = np.sort(largest * (1 + _TIE) + _TIE, axis=-1)
@@ -530,6 +637,49 @@ def _largest(
         firsts = 1 + chunk * jnp.arange(chunks)
         step = lambda each: one_chunk(table, *each)
         return jax.lax.map(step, (firsts, jnp.stack(rest))).reshape(-1)
+
+    return jax.lax.map(one_board, (keys, sums))
+
+
+@partial(jax.jit, static_argnames=("chunk", "chunks", "exact"))
+def _largest_flipped(
+    keys: PRNGKeyArray,
+    sums: Float[AnyArray, "board measure model unit"],
+    sizes: Float[AnyArray, "measure unit"],
+    strides: Int[AnyArray, " unit"],
+    *,
+    chunk: int,
+    chunks: int,
+    exact: bool,
+) -> Float[Array, "board arrangement"]:
+    """As `_largest`, of flips: squares of differences stay, and sums are sums of models."""
+    n = jnp.maximum(sizes.sum(1), 1)[:, None, None]
+    there = (sizes > 0).sum(1)[:, None, None]
+    inflated = there / jnp.maximum(there - 1, 1) / n**2
+    of_sizes = jnp.square(sizes).sum(1)[:, None, None]
+    between = lambda x: x[..., :, None] - x[..., None, :]
+
+    def one_board(board: tuple[PRNGKeyArray, Array]) -> Float[Array, " arrangement"]:
+        key, sums = board
+        to_others = lambda row: jnp.square(row[:, None] - sums).sum(-1)
+        squares = jax.lax.map(to_others, sums.swapaxes(0, 1)).swapaxes(0, 1)
+        weighted = sums * sizes[:, None]
+
+        def one_chunk(each: tuple[Int[Array, ""], PRNGKeyArray]) -> Float[Array, " arrangement"]:
+            first, key = each
+            signs = 1.0 - 2 * _elements(key, first + jnp.arange(chunk), strides, 2, exact)
+            flipped = lambda x: jnp.einsum("cu,mku->cmk", signs, x, precision="highest")
+            mean = between(flipped(sums)) / n
+            mixed = between(flipped(weighted))
+            spread = squares - 2 * mean * mixed + mean**2 * of_sizes
+            spread = jnp.where(spread <= _CANCELLED * squares, 0, spread)
+            zeroed = lambda squared: jnp.where(squared <= _ZERO**2, 0, squared)
+            usable = there > 1
+            t_squared = _quotient(zeroed(usable * mean**2), zeroed(inflated * spread))
+            return jnp.sqrt(t_squared.max((1, 2, 3)))
+
+        firsts = 1 + chunk * jnp.arange(chunks)
+        return jax.lax.map(one_chunk, (firsts, jax.random.split(key, chunks))).reshape(-1)
 
     return jax.lax.map(one_board, (keys, sums))
 

@@ -290,3 +290,44 @@ def test_what_is_detectable_needs_as_many_units():
 def test_what_cannot_be_tested_is_refused(family, options, message):
     with pytest.raises(InputError, match=message):
         sep.max_t(KEY, family, **options)
+
+
+def flips(units):
+    return np.array([(1, *rest) for rest in itertools.product((1, -1), repeat=units - 1)])
+
+
+@pytest.mark.parametrize("clusters", [None, [0, 0, 1, 1, 1, 2, 3, 3, 4, 5, 5, 6]])
+def test_joint_flips_are_those_of_a_loop(clusters, rng):
+    units = np.arange(7) if clusters is None else np.array(clusters)
+    scores = rng.gamma(1, 0.1, (4, units.size))
+    found = sep.flip_max_t(KEY, [scores], units=[units], permutations=1000)
+    largest = [np.abs(sep.differences(scores * s[units], units).t).max() for s in flips(7)]
+    t = np.abs(sep.differences(scores, units).t)
+    expected = [(np.array(largest) >= one * (1 - 1e-9)).mean() for one in t]
+    assert found.exact
+    np.testing.assert_allclose(found.p[0], expected, rtol=1e-12)
+
+
+def test_a_far_worse_model_makes_no_others_separable(rng):
+    scores = rng.beta(18, 2, (200, 1, 20)) + rng.normal(0, 0.02, (200, 12, 20))
+    scores[:, 0] -= 0.5
+    equal = sep.pairs(12)[0] > 0
+    alarms = lambda test: (
+        (test(KEY, [scores], permutations=299).p[:, 0, equal] <= 0.05).any(1).mean()
+    )
+    assert alarms(sep.max_t) > 0.12  # what the guard is for
+    assert alarms(sep.guarded_max_t) < 0.1
+    worse = sep.guarded_max_t(KEY, [scores], permutations=299).p[:, 0, ~equal]
+    assert (worse <= 0.05).mean() > 0.99
+
+
+def test_the_guard_asks_both_tests(rng):
+    scores = rng.random((3, 15))
+    found = sep.guarded_max_t(KEY, [scores], permutations=500)
+    naming, flipping = jax.random.split(KEY)
+    both = (
+        sep.max_t(naming, [scores], permutations=500),
+        sep.flip_max_t(flipping, [scores], permutations=500),
+    )
+    np.testing.assert_array_equal(found.p, np.maximum(both[0].p, both[1].p))
+    assert found.critical == max(both[0].critical, both[1].critical)

@@ -9,7 +9,9 @@ from segjax.report.charts.pairs import FEW, PRINTED, Cell, pair_matrix
 
 
 _VERDICTS = {
-    "max_t": "permutation of the models within each {unit}, largest |t| of the family",
+    "max_t": "permutation of the models within each {unit}, and flips of the differences of each "
+    "{unit}, the larger p of both; largest |t| of the family",
+    "permutation": "permutation of the models within each {unit}, largest |t| of the family",
     "sign_flip": "exact or drawn sign flips of the differences, Holm",
     "wilcoxon": "Wilcoxon signed ranks, Holm",
 }
