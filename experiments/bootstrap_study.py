@@ -387,16 +387,16 @@ def figure(rows: Rows) -> str:
         (True, "Coverage of 95 % intervals, heavy skew"),
     ):
         some = [row for row in coverage if (row["class"] == "heavy") == heavy]
-        panels.append((title, _lines(some, "method"), LEVEL, "studentized"))
+        panels.append((title, _lines(some, "method"), LEVEL))
     null = [row for row in rows if row["part"] == "null"]
     for models in dict.fromkeys(row["models"] for row in null):
         some = [row for row in null if row["models"] == models]
         title = f"False verdicts among {models} models that do not differ"
-        panels.append((title, _lines(some, "verdict"), 1 - LEVEL, "max_t"))
+        panels.append((title, _lines(some, "verdict"), 1 - LEVEL))
     body = ""
-    for i, (title, lines, target, ours) in enumerate(panels):
+    for i, (title, lines, target) in enumerate(panels):
         place = f"translate({i % 2 * _PANEL[0]:g},{i // 2 * _PANEL[1]:g})"
-        body += f'<g transform="{place}">{_panel(title, lines, target, ours)}</g>'
+        body += f'<g transform="{place}">{_panel(title, lines, target)}</g>'
     width, height = 2 * _PANEL[0], -(-len(panels) // 2) * _PANEL[1]
     paper = f'<rect width="{width:g}" height="{height:g}" fill="{LIGHT["paper"]}" stroke="none"/>'
     style = f"<style>{_STYLE}</style>"
@@ -404,7 +404,8 @@ def figure(rows: Rows) -> str:
     return svg("study", width, height, title, style + paper + body) + "\n"
 
 
-_PANEL, _LEFT, _TOP, _PLOT = (500.0, 270.0), 52.0, 42.0, (300.0, 176.0)
+_PANEL, _LEFT, _TOP, _PLOT = (500.0, 270.0), 150.0, 42.0, (300.0, 176.0)
+_STANDS_OUT = {"studentized": "ours", "max_t": "ours", "percentile": "usual", "bonferroni": "usual"}
 _STYLE = (
     f"text{{font:11px system-ui,'Segoe UI',Roboto,Arial,sans-serif;fill:{LIGHT['muted']};"
     f"stroke:none}}.title{{font-size:13px;font-weight:600;fill:{LIGHT['ink']}}}"
@@ -413,6 +414,8 @@ _STYLE = (
     f".line{{stroke:{LIGHT['muted']};stroke-width:1.2}}.knots{{fill:{LIGHT['muted']};stroke:none}}"
     f".ours .line{{stroke:{LIGHT['accent']};stroke-width:2.4}}"
     f".ours .knots,.ours text{{fill:{LIGHT['accent']}}}.ours text{{font-weight:600}}"
+    f".usual .line{{stroke:{LIGHT['alert']};stroke-width:1.8}}"
+    f".usual .knots,.usual text{{fill:{LIGHT['alert']}}}"
 )
 Lines = dict[str, dict[int, float]]
 
@@ -425,33 +428,35 @@ def _lines(rows: Rows, by: str) -> Lines:
     return {name: {n: sum(x) / len(x) for n, x in line.items()} for name, line in found.items()}
 
 
-def _panel(title: str, lines: Lines, target: float, ours: str) -> str:
+def _panel(title: str, lines: Lines, target: float) -> str:
+    """One chart; names stand on the left, where lines are farthest apart."""
     sizes = sorted({n for line in lines.values() for n in line})
     shown = [y for line in lines.values() for y in line.values()] + [100 * target]
     low, high = (0.0 if target < 0.5 else min(shown) - 1), max(shown) + 1
     x = Scale(sizes[0], sizes[-1], _LEFT, _LEFT + _PLOT[0], log=True)
     y = Scale(low, high, _TOP + _PLOT[1], _TOP)
-    body = f'<text class="title" x="{_LEFT:g}" y="20">{escape(title)}</text>'
+    body = f'<text class="title" x="12" y="20">{escape(title)}</text>'
     for at in ticks(low, high, 6):
         body += f'<path class="grid" d="M{x.start:g},{y(at)}H{x.stop:g}"/>'
-        body += f'<text x="{_LEFT - 8:g}" y="{y(at) + 4}" text-anchor="end">{at:g} %</text>'
+        body += f'<text x="{x.stop + 8:g}" y="{y(at) + 4:g}">{at:g} %</text>'
     body += f'<path class="target" d="M{x.start:g},{y(100 * target)}H{x.stop:g}"/>'
-    ends = {name: y(line[sizes[-1]]) for name, line in lines.items()}
-    labels = _apart(ends, _TOP + 4, _TOP + _PLOT[1])
-    for name in sorted(lines, key=lambda name: name == ours):
+    starts = {name: y(line[sizes[0]]) for name, line in lines.items()}
+    labels = _apart(starts, _TOP + 4, _TOP + _PLOT[1])
+    for name in sorted(lines, key=lambda name: _STANDS_OUT.get(name, "") == "ours"):
         knots = [(x(n), y(value)) for n, value in sorted(lines[name].items())]
         line = "L".join(f"{a},{b}" for a, b in knots)
         dots = "".join(f'<circle cx="{a}" cy="{b}" r="2.5"/>' for a, b in knots)
-        to = f"M{x.stop + 4:g},{ends[name]}L{x.stop + 18:g},{labels[name]:g}"
+        leader = f"M{x.start - 5:g},{starts[name]}L{x.start - 17:g},{labels[name]:g}"
         body += (
-            f'<g class="{"ours" if name == ours else "other"}">'
+            f'<g class="{_STANDS_OUT.get(name, "other")}">'
             f'<path class="line" d="M{line}"/><g class="knots">{dots}</g>'
-            f'<path class="grid" d="{to}"/>'
-            f'<text x="{x.stop + 22:g}" y="{labels[name] + 4:g}">{escape(_named(name))}</text></g>'
+            f'<path class="grid" d="{leader}"/>'
+            f'<text x="{x.start - 20:g}" y="{labels[name] + 4:g}" text-anchor="end">'
+            f"{escape(_named(name))}</text></g>"
         )
     floor = _TOP + _PLOT[1] + 4
     body += x_axis(x, floor, [float(n) for n in sizes])
-    return body + f'<text x="{x.stop + 22:g}" y="{floor + 15:g}">cases</text>'
+    return body + f'<text x="{x.start - 20:g}" y="{floor + 15:g}" text-anchor="end">cases</text>'
 
 
 def _named(name: str) -> str:
