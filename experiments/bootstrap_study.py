@@ -433,7 +433,7 @@ def _panel(title: str, lines: Lines, target: float) -> str:
     sizes = sorted({n for line in lines.values() for n in line})
     shown = [y for line in lines.values() for y in line.values()] + [100 * target]
     low, high = (0.0 if target < 0.5 else min(shown) - 1), max(shown) + 1
-    x = Scale(sizes[0], sizes[-1], _LEFT, _LEFT + _PLOT[0], log=True)
+    x = Scale(float(sizes[0]), float(sizes[-1]), _LEFT, _LEFT + _PLOT[0], log=True)
     y = Scale(low, high, _TOP + _PLOT[1], _TOP)
     body = f'<text class="title" x="12" y="20">{escape(title)}</text>'
     for at in ticks(low, high, 6):
