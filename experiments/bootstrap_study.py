@@ -18,10 +18,11 @@ error of the simulation.
 """
 
 import math
+import multiprocessing
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -56,9 +57,9 @@ class Config:
     board_cases: tuple[int, ...] = (10, 20, 50, 100)
     boards: int = 2000
     many_boards: int = 1000  # of more than ten models
-    slow_boards: int = 200  # of more than ten, for verdicts that go pair by pair
+    slow_boards: int = 100  # of more than ten, for verdicts that go pair by pair
     permutations: int = 999
-    threads: int = 2
+    processes: int = 2
     seed: int = 0
 
 
@@ -73,7 +74,7 @@ SMOKE = Config(
     many_boards=4,
     slow_boards=4,
     permutations=99,
-    threads=1,
+    processes=1,
 )
 LEVEL = 0.95
 Rows = list[dict[str, Any]]
@@ -88,11 +89,23 @@ def found(config: Config) -> Iterator[dict[str, Any]]:
     """The rows of `run`, as they come."""
     cells = [cell for part in config.parts for cell in _PARTS[part](config)]
     rows: Rows = []
-    with ThreadPoolExecutor(config.threads) as pool:
-        for some in pool.map(lambda cell: cell(), cells):
-            rows += some
-            yield from some
+    for some in _computed(cells, config.processes):
+        rows += some
+        yield from some
     yield from _bars(rows)
+
+
+def _computed(cells: Sequence[Callable[[], Rows]], processes: int) -> Iterator[Rows]:
+    if processes == 1:
+        yield from map(_call, cells)
+        return
+    spawn = multiprocessing.get_context("spawn")  # JAX has threads, which do not survive a fork
+    with ProcessPoolExecutor(processes, spawn) as pool:
+        yield from pool.map(_call, cells)
+
+
+def _call(cell: Callable[[], Rows]) -> Rows:
+    return cell()
 
 
 def _streams(config: Config, *cell: Any) -> tuple[np.random.Generator, PRNGKeyArray]:
@@ -244,9 +257,9 @@ def _count(
 
 
 def _mild(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Dice of easy and less easy cases, and a noise of each model's own."""
+    """Dice of easy and less easy cases, and a noise of each model's own; reflected at 1."""
     boards, _, cases = shape
-    return np.clip(rng.beta(18, 2, (boards, 1, cases)) + rng.normal(0, 0.02, shape), 0, 1)
+    return 1 - np.abs(1 - rng.beta(18, 2, (boards, 1, cases)) + rng.normal(0, 0.02, shape))
 
 
 def _moderate(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -443,7 +456,7 @@ def _panel(title: str, lines: Lines, target: float) -> str:
     starts = {name: y(line[sizes[0]]) for name, line in lines.items()}
     labels = _apart(starts, _TOP + 4, _TOP + _PLOT[1])
     for name in sorted(lines, key=lambda name: _STANDS_OUT.get(name, "") == "ours"):
-        knots = [(x(n), y(value)) for n, value in sorted(lines[name].items())]
+        knots = [(x(float(n)), y(value)) for n, value in sorted(lines[name].items())]
         line = "L".join(f"{a},{b}" for a, b in knots)
         dots = "".join(f'<circle cx="{a}" cy="{b}" r="2.5"/>' for a, b in knots)
         leader = f"M{x.start - 5:g},{starts[name]}L{x.start - 17:g},{labels[name]:g}"
