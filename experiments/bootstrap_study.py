@@ -400,7 +400,8 @@ def figure(rows: Rows) -> str:
         (True, "Coverage of 95 % intervals, heavy skew"),
     ):
         some = [row for row in coverage if (row["class"] == "heavy") == heavy]
-        panels.append((title, _lines(some, "method"), LEVEL))
+        if some:
+            panels.append((title, _lines(some, "method"), LEVEL))
     null = [row for row in rows if row["part"] == "null"]
     for models in dict.fromkeys(row["models"] for row in null):
         some = [row for row in null if row["models"] == models]
@@ -518,6 +519,5 @@ if __name__ == "__main__":
     verdicts = _wide(of("null") + of("partial null"), keys, "verdict")
     print(_record.show(verdicts, (*keys, *VERDICTS)), end="\n\n")
     print(_record.show(of("bar"), ("bar", "found", "error", "least", "most", "target", "met")))
+    print(_record.save("bootstrap_study", config, rows, time.perf_counter() - start))
     (_record.RESULTS / "bootstrap_study.svg").write_text(figure(rows))
-    seconds = time.perf_counter() - start
-    print(_record.save("bootstrap_study", config, rows, seconds))
