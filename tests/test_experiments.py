@@ -6,8 +6,11 @@ import importlib
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+import scipy.stats
 
 from experiments import _record
 
@@ -72,6 +75,31 @@ def test_bench_sets_every_task_against_a_peer_that_is_always_there():
     for task in {row["task"] for row in rows}:
         assert any(row["peer"].startswith("numpy") for row in rows if row["task"] == task)
     assert all(row["ratio"] > 0 for row in rows)
+
+
+def test_populations_of_the_bootstrap_study_have_the_moments_they_say():
+    from experiments.bootstrap_study import POPULATIONS
+
+    rng = np.random.default_rng(0)
+    for population in POPULATIONS.values():
+        drawn = population.draw(rng, (100_000,))
+        assert population.mean == pytest.approx(drawn.mean(), abs=4 * drawn.std() / 100_000**0.5)
+        assert population.skew == pytest.approx(scipy.stats.skew(drawn), rel=0.1, abs=0.05)
+
+
+def test_figure_of_the_bootstrap_study_names_every_method():
+    from experiments.bootstrap_study import figure
+
+    about = {"part": "coverage", "class": "mild"}
+    rows = [
+        about | {"n": n, "method": method, "found": found}
+        for n in (10, 20)
+        for method, found in (("percentile", 0.91), ("studentized", 0.95))
+    ]
+    rows += [row | {"class": "heavy"} for row in rows]
+    drawn = ElementTree.fromstring(figure(rows))
+    texts = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("percentile") == texts.count("studentized") == 2
 
 
 def test_table_leaves_cells_empty_that_a_row_does_not_have():
