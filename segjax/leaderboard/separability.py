@@ -640,7 +640,7 @@ def _largest(
 
 @partial(jax.jit, static_argnames=("chunk", "chunks", "exact"))
 def _largest_flipped(
-    keys: PRNGKeyArray,
+    keys: Any,  # one per board
     sums: Float[AnyArray, "board measure model unit"],
     sizes: Float[AnyArray, "measure unit"],
     strides: Int[AnyArray, " unit"],
