@@ -179,6 +179,27 @@ def measures_of(
     )
 
 
+def values_of(
+    given: Mapping[str, float], measures: Sequence[Measure], what: str
+) -> list[float | None]:
+    """The value given for each measure, by name of its metric or, which goes before, its own.
+
+    Raises:
+        InputError: if a name is none of them; `what` says of what option.
+    """
+    metrics = dict.fromkeys(m.metric for m in measures)
+    names = [m.name for m in measures]
+    of_metric: dict[str | None, float] = {}
+    for name, value in given.items():
+        metric = find_metric(name, metrics)
+        if metric is None and name not in names:
+            meant = nearest(name, [*metrics, *names])
+            raise InputError(f"{what}: no measure {quoted(name)}; did you mean {meant}?")
+        if metric is not None:
+            of_metric[metric] = value
+    return [given.get(m.name, of_metric.get(m.metric)) for m in measures]
+
+
 def is_length(measure: Measure) -> bool:
     """Whether the image's diagonal is the worst score."""
     known = known_metric(measure.metric)
