@@ -268,7 +268,8 @@ def _estimate(
         values[some], drawn[:, some] = evidence.estimates, evidence.replicates
         ends[:, some] = interval_ends(evidence, method, level=options.level, bounds=bounds)
         plain[:, some] = interval_ends(evidence, "percentile", level=options.level, bounds=bounds)
-    return Estimates(values, *ends, method, (plain[0], plain[1]), there.sum(1), drawn)
+    n = there.sum(1)
+    return Estimates(values, ends[0], ends[1], method, (plain[0], plain[1]), n, drawn)
 
 
 def _estimate_as_segauge(rows: Float[np.ndarray, "model case"], options: Options) -> Estimates:

@@ -14,6 +14,7 @@ from segjax.metrics import Metric, get_metric
 
 
 ROUNDING = 1e-6  # scores may have been written with six digits
+HUGE = 1e100  # no score is as large: squares of such overflow
 
 
 class Declared(TypedDict, total=False):

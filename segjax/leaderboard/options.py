@@ -15,7 +15,12 @@ from segjax.leaderboard.slices import Slice
 VERDICTS = ("max_t", "sign_flip", "wilcoxon", "bonferroni")
 REPLICATES = 100_000  # the third decimal of an end of an interval of Dice is then settled
 _SEGAUGE = 2_000
-_MOST = 2**31 - 1
+_RANGES = {
+    "replicates": (1, 10**7),
+    "permutations": (1, 10**7),
+    "minimum_n": (1, 10**9),
+    "seed": (0, 2**32 - 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +106,10 @@ class Options:
             )
         if not 0 < self.level < 1:
             raise InputError(f"level must be between 0 and 1, as 0.95, got {self.level}")
-        for name, least in (("replicates", 1), ("permutations", 1), ("minimum_n", 1), ("seed", 0)):
+        for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not least <= value <= _MOST:
-                raise InputError(f"{name} must be a number from {least} to {_MOST}, got {value}")
+            if value is not None and not least <= value <= most:
+                raise InputError(f"{name} must be a number from {least} to {most}, got {value}")
         if self.within and self.interval == "studentized":
             raise InputError(
                 "a studentized interval needs an error of each resample, and resampling within "

@@ -16,6 +16,7 @@ from segjax._errors import InputError
 from segjax.io._problem import shown
 from segjax.io.sheet import Status
 from segjax.leaderboard.measures import (
+    HUGE,
     ROUNDING,
     Measure,
     find_metric,
@@ -184,7 +185,7 @@ def _limit(scores: Scores, index: int, worst: Mapping[str, float]) -> Float[np.n
     given = values_of(worst, scores.measures, "worst")[index]
     limit = scores.limits[index]
     limit = limit if given is None else np.full_like(limit, given)
-    if np.isinf(limit).any():
+    if (np.abs(limit) >= HUGE).any():
         raise InputError(f"worst of {quoted(measure.name)} must be finite; give a number")
     return limit
 
