@@ -23,7 +23,7 @@ import numpy as np
 from segjax.io.sheet import Facts, Status
 from segjax.leaderboard.intervals import failure_bound
 from segjax.leaderboard.judging import Judged, Scheme
-from segjax.leaderboard.measures import Measure, find_metric
+from segjax.leaderboard.measures import Measure
 from segjax.leaderboard.options import Options
 from segjax.leaderboard.ranking import leave_one_out, rank_sets, smallest_upset, tiers
 from segjax.leaderboard.resampling import Plan
@@ -172,11 +172,7 @@ def _row(judged: Judged, scores: Scores, options: Options, model: int) -> dict[s
 def _failures(judged: Judged, scores: Scores, options: Options, model: int) -> Any:
     """Cases that are missed, or no better than the score at which one has failed."""
     measure, panel = judged.measure, judged.panel
-    metrics = dict.fromkeys(m.metric for m in scores.measures)
-    below = measure.worst
-    for name, value in options.failure.items():
-        if find_metric(name, metrics) == measure.metric:
-            below = value
+    below = measure.worst if judged.failure is None else judged.failure
     values = panel.values[model]
     missed = scores.status[scores.measures.index(measure), model, panel.cases] >= Status.MISSED
     if below is None and not missed.any():

@@ -19,7 +19,7 @@ from segjax.leaderboard.intervals import (
     methods_of,
     percentile,
 )
-from segjax.leaderboard.measures import Measure
+from segjax.leaderboard.measures import Measure, values_of
 from segjax.leaderboard.options import Options
 from segjax.leaderboard.policy import Panel, complete
 from segjax.leaderboard.ranking import (
@@ -69,7 +69,7 @@ class Estimates:
         methods: of the intervals, model by model.
         percentile: ends of the percentile intervals.
         n: scores of each model.
-        evidence: what they are made from.
+        replicates: of the values.
     """
 
     values: Float[np.ndarray, "model"]
@@ -78,7 +78,7 @@ class Estimates:
     methods: list[str]
     percentile: Ends
     n: Int[np.ndarray, "model"]
-    evidence: Evidence
+    replicates: Float[np.ndarray, "replicate model"]
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judged:
-    """All that is found of one measure."""
+    """All that is found of one measure; and the score at which a case has failed, if given."""
 
     measure: Measure
     panel: Panel
     estimates: Estimates
     standing: Standing
     verdict: Verdict
+    failure: float | None = None
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
@@ -162,10 +163,11 @@ def judge(scores: Scores, options: Options) -> tuple[Plan, list[Judged]]:
         options: settled.
 
     Raises:
-        InputError: if a column is not there, or a policy refuses the scores.
+        InputError: if a column or measure is not there, or a policy refuses the scores.
     """
     plan = plan_of(scores, options)
     key = subkey(options, "resamples")
+    failures = values_of(options.failure, scores.measures, "failure")
     panels, estimates, standings = [], [], []
     for i, measure in enumerate(scores.measures):
         panel = complete(
@@ -182,7 +184,7 @@ def judge(scores: Scores, options: Options) -> tuple[Plan, list[Judged]]:
         estimates.append(found)
         standings.append(_rank(plan, panel, found, measure, options))
     verdicts = judge_pairs(subkey(options, "permutations"), standings, options)
-    found = zip(scores.measures, panels, estimates, standings, verdicts, strict=True)
+    found = zip(scores.measures, panels, estimates, standings, verdicts, failures, strict=True)
     return plan, [Judged(*each) for each in found]
 
 
@@ -251,47 +253,48 @@ def _estimate(
         units=int(np.unique(plan.unit[there.any(0)]).size),
         quantile=options.quantile is not None,
     )
-    bounds, count = bounds_of(measure), options.replicates or 1
     if options.compat:
-        return _estimate_as_segauge(rows, bounds, options)
-    shared = bool((there == there[:1]).all())
-    evidence = gather_evidence(
-        key,
-        plan,
-        rows,
-        weights=(there[:1] if shared else there).astype(float),
-        quantile=options.quantile,
-        count=count,
-        left_out=method == "bca",
-    )
-    low, high = interval_ends(evidence, method, level=options.level, bounds=bounds)
-    plain = interval_ends(evidence, "percentile", level=options.level, bounds=bounds)
-    methods = methods_of(evidence, method, (low, high), level=options.level, bounds=bounds)
-    return Estimates(evidence.estimates, low, high, methods, plain, there.sum(1), evidence)
+        return _estimate_as_segauge(rows, options)
+    bounds, count = bounds_of(measure), options.replicates or 1
+    nothing = np.full(len(rows), np.nan)
+    values, ends, plain = nothing.copy(), np.stack([nothing] * 2), np.stack([nothing] * 2)
+    drawn, methods = np.full((count, len(rows)), np.nan), np.full(len(rows), method, object)
+    # Models of other cases (they are not ranked) by themselves: they are to change nothing here.
+    kinds, kind = np.unique(there, axis=0, return_inverse=True)
+    for i in np.flatnonzero(kinds.any(1)):
+        some = kind == i
+        evidence = gather_evidence(
+            key,
+            plan,
+            rows[some],
+            weights=kinds[i : i + 1].astype(float),
+            quantile=options.quantile,
+            count=count,
+            left_out=method == "bca",
+        )
+        values[some], drawn[:, some] = evidence.estimates, evidence.replicates
+        ends[:, some] = interval_ends(evidence, method, level=options.level, bounds=bounds)
+        plain[:, some] = interval_ends(evidence, "percentile", level=options.level, bounds=bounds)
+        found = (ends[0, some], ends[1, some])
+        named = methods_of(evidence, method, found, level=options.level, bounds=bounds)
+        methods[some] = named
+    n = there.sum(1)
+    names, percentiles = methods.tolist(), (plain[0], plain[1])
+    return Estimates(values, ends[0], ends[1], names, percentiles, n, drawn)
 
 
-def _estimate_as_segauge(
-    rows: Float[np.ndarray, "model case"],
-    bounds: tuple[float | None, float | None],
-    options: Options,
-) -> Estimates:
-    ends, values = [], []
-    for row in rows:
+def _estimate_as_segauge(rows: Float[np.ndarray, "model case"], options: Options) -> Estimates:
+    values, low, high = np.full((3, len(rows)), np.nan)
+    for i, row in enumerate(rows):
         own = row[None, ~np.isnan(row)]
-        means = pcg64_means(own, options.seed, count=options.replicates or 1)
-        evidence = Evidence(estimates=own.mean(1), replicates=means, units=own.size)
-        ends.append(percentile(evidence, options.level))
-        values.append(evidence.estimates[0])
-    low, high = np.array(ends)[..., 0].T
-    return Estimates(
-        np.array(values),
-        low,
-        high,
-        ["percentile"] * len(rows),
-        (low, high),
-        (~np.isnan(rows)).sum(1),
-        Evidence(estimates=np.array(values), replicates=np.empty((0, len(rows))), units=0),
-    )
+        if own.size:
+            means = pcg64_means(own, options.seed, count=options.replicates or 1)
+            evidence = Evidence(estimates=own.mean(1), replicates=means, units=own.size)
+            values[i] = evidence.estimates[0]
+            (low[i],), (high[i],) = percentile(evidence, options.level)
+    nothing = np.empty((0, len(rows)))
+    n = (~np.isnan(rows)).sum(1)
+    return Estimates(values, low, high, ["percentile"] * len(rows), (low, high), n, nothing)
 
 
 def _rank(
@@ -299,12 +302,14 @@ def _rank(
 ) -> Standing:
     ranked = np.flatnonzero(panel.ranked)
     oriented = measure.sign * panel.values[ranked]
+    if not ranked.size:
+        return _nobody(oriented, plan.unit[panel.cases])
     if options.compat:
         estimates = oriented.mean(1)
         drawn = pcg64_means(oriented, options.seed, count=options.replicates or 1)
     else:
         estimates = settled(measure.sign * found.values[ranked], oriented)
-        drawn = settled(measure.sign * found.evidence.replicates[:, ranked], oriented)
+        drawn = settled(measure.sign * found.replicates[:, ranked], oriented)
     order = np.argsort(-estimates, kind="stable")
     drawn = drawn[~np.isnan(drawn).any(1)][:, order]
     level = 0.95 if options.compat else options.level  # segauge's is, whatever was asked for
@@ -317,6 +322,12 @@ def _rank(
         average_ranks(estimates[order]),
         rank_distribution(drawn, estimates[order], level=level),
     )
+
+
+def _nobody(scores: Float[np.ndarray, "0 kept"], units: Int[np.ndarray, "kept"]) -> Standing:
+    none, undefined = np.zeros(0), np.array(np.nan)
+    spread = RankDistribution(np.zeros((0, 0)), none, none, none, *[undefined] * 3)
+    return Standing(np.zeros(0, int), scores, units, none, np.zeros((0, 0)), none, spread)
 
 
 # Pairs.
@@ -405,8 +416,8 @@ def _verdict(
             nothing, nothing, nothing, nothing, none, nothing, nothing, nothing, paired, 0
         )
     paired, p, (low, high) = found
-    if options.compat:
-        comparisons = len(p)  # within the measure
+    if options.verdict == "bonferroni":
+        comparisons = len(p)  # within the measure, as segauge
     with np.errstate(invalid="ignore"):
         unit_effect = paired.t / np.sqrt(paired.units)
     needed = units_needed(

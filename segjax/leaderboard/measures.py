@@ -14,6 +14,7 @@ from segjax.metrics import Metric, get_metric
 
 
 ROUNDING = 1e-6  # scores may have been written with six digits
+HUGE = 1e100  # no score is as large: squares of such overflow
 
 
 class Declared(TypedDict, total=False):
@@ -177,6 +178,27 @@ def measures_of(
         for label in wanted
         if (metric, label) in there
     )
+
+
+def values_of(
+    given: Mapping[str, float], measures: Sequence[Measure], what: str
+) -> list[float | None]:
+    """The value given for each measure, by name of its metric or, which goes before, its own.
+
+    Raises:
+        InputError: if a name is none of them; `what` says of what option.
+    """
+    metrics = dict.fromkeys(m.metric for m in measures)
+    names = [m.name for m in measures]
+    of_metric: dict[str | None, float] = {}
+    for name, value in given.items():
+        metric = find_metric(name, metrics)
+        if metric is None and name not in names:
+            meant = nearest(name, [*metrics, *names])
+            raise InputError(f"{what}: no measure {quoted(name)}; did you mean {meant}?")
+        if metric is not None:
+            of_metric[metric] = value
+    return [given.get(m.name, of_metric.get(m.metric)) for m in measures]
 
 
 def is_length(measure: Measure) -> bool:

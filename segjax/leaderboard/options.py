@@ -1,18 +1,26 @@
 """What may be chosen of a leaderboard, and what follows from the choice."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from segjax._errors import InputError
 from segjax.leaderboard.intervals import METHODS
-from segjax.leaderboard.policy import Suspect
+from segjax.leaderboard.measures import quoted
+from segjax.leaderboard.policy import MISSING, UNDEFINED, Suspect
 from segjax.leaderboard.slices import Slice
 
 
 VERDICTS = ("max_t", "permutation", "sign_flip", "wilcoxon", "bonferroni")
 REPLICATES = 100_000  # the third decimal of an end of an interval of Dice is then settled
 _SEGAUGE = 2_000
+_RANGES = {
+    "replicates": (1, 10**7),
+    "permutations": (1, 10**7),
+    "minimum_n": (1, 10**9),
+    "seed": (0, 2**32 - 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,28 +94,37 @@ class Options:
             ("verdict", VERDICTS),
             ("interval", (*METHODS, None)),
             ("compat", (None, "segauge")),
+            ("missing", MISSING),
+            ("undefined", UNDEFINED),
         ):
             if (value := getattr(self, name)) not in known:
                 names = ", ".join(k for k in known if k)
-                raise InputError(f"{name} must be one of {names}, got {value!r}")
-        try:
-            fine = self.quantile is None or 0 < self.quantile < 1
-        except ValueError:
-            fine = False
-        if not fine:
+                raise InputError(f"{name} must be one of {names}, got {quoted(value)}")
+        if not re.fullmatch(r"mean|median|q0?\.\d{0,9}[1-9]\d{0,9}", self.statistic):
             raise InputError(
-                f"statistic must be mean, median or a quantile such as q0.1, got {self.statistic!r}"
+                "statistic must be mean, median or a quantile such as q0.1, got "
+                f"{quoted(self.statistic)}"
             )
         if not 0 < self.level < 1:
             raise InputError(f"level must be between 0 and 1, as 0.95, got {self.level}")
-        for name in ("replicates", "permutations", "minimum_n"):
+        for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be positive, got {value}")
+            if isinstance(value, int) and not least <= value <= most:
+                raise InputError(f"{name} must be a number from {least} to {most}, got {value}")
+        if self.within and self.interval == "studentized":
+            raise InputError(
+                "a studentized interval needs an error of each resample, and resampling within "
+                "clusters has none; choose t, percentile or bca"
+            )
         if self.quantile is not None and self.interval in ("studentized", "t"):
             raise InputError(
                 f"a {self.interval} interval is one of means; for a {self.statistic} choose "
                 "percentile, expanded percentile, basic or bca"
+            )
+        if self.quantile is not None and self.verdict == "bonferroni":
+            raise InputError(
+                f"bonferroni is a verdict on means; for a {self.statistic} choose max_t, "
+                "sign_flip or wilcoxon"
             )
         if self.compat is None:
             return dataclasses.replace(self, replicates=self.replicates or REPLICATES)

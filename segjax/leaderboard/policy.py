@@ -15,7 +15,16 @@ from jaxtyping import Bool, Float, Int
 from segjax._errors import InputError
 from segjax.io._problem import shown
 from segjax.io.sheet import Status
-from segjax.leaderboard.measures import ROUNDING, Measure, find_metric, is_length, quoted
+from segjax.leaderboard.measures import (
+    HUGE,
+    ROUNDING,
+    Measure,
+    find_metric,
+    is_length,
+    nearest,
+    quoted,
+    values_of,
+)
 from segjax.leaderboard.scores import Scores
 
 
@@ -87,7 +96,7 @@ def complete(
 
     Raises:
         InputError: if the worst score is needed and not known, a score is worse than it, a policy
-            is "fail" and applies, or no case is left.
+            is "fail" and applies, a name is that of no measure, or no case is left.
     """
     for name, given, known in (
         ("missing", missing, MISSING),
@@ -105,6 +114,8 @@ def complete(
     _check_fail(scores, measure, "missing", missing, lacking & voters[:, None])
     _check_fail(scores, measure, "undefined", undefined, empty & voters[:, None])
     without_best = undefined == "best" and measure.best is None
+    if (status[voters] == Status.ABSENT).all():
+        raise InputError(f"no model has a score of {quoted(measure.name)}; leave it out")
     keep = ~empty[voters].all(0)
     if undefined == "drop-case" or without_best:
         keep &= ~empty[voters].any(0)
@@ -149,6 +160,12 @@ def exclusions(
 def _poor(scores: Scores, label: str, suspect: Suspect) -> Bool[np.ndarray, " model"]:
     """Models whose mean is bad; a miss counts as the worst score, or nothing would be gained."""
     index = scores.place(suspect.metric, label)
+    metrics = dict.fromkeys(m.metric for m in scores.measures)
+    if find_metric(suspect.metric, metrics) is None:
+        raise InputError(
+            f"suspect: no measure {quoted(suspect.metric)}; did you mean "
+            f"{nearest(suspect.metric, metrics)}?"
+        )
     if index is None:
         return np.zeros(len(scores.models), bool)
     measure, status = scores.measures[index], scores.status[index]
@@ -165,14 +182,10 @@ def _poor(scores: Scores, label: str, suspect: Suspect) -> Bool[np.ndarray, " mo
 def _limit(scores: Scores, index: int, worst: Mapping[str, float]) -> Float[np.ndarray, " case"]:
     """The worst score of each case; NaN where it is not known."""
     measure = scores.measures[index]
-    metrics = dict.fromkeys(m.metric for m in scores.measures)
+    given = values_of(worst, scores.measures, "worst")[index]
     limit = scores.limits[index]
-    for name, value in worst.items():
-        if find_metric(name, metrics) == measure.metric:
-            limit = np.full_like(limit, value)
-    if measure.name in worst:
-        limit = np.full_like(limit, worst[measure.name])
-    if np.isinf(limit).any():
+    limit = limit if given is None else np.full_like(limit, given)
+    if (np.abs(limit) >= HUGE).any():
         raise InputError(f"worst of {quoted(measure.name)} must be finite; give a number")
     return limit
 

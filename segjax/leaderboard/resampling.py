@@ -436,8 +436,9 @@ def _weights(
     if kind == "plain":
         return counts
     case = jnp.arange(size, dtype=jnp.uint32)
-    unit = jnp.searchsorted(start + cases, case, side="right").astype(jnp.int32)
-    kept = case < (start + cases).max()
+    ends = jnp.cumsum(cases, dtype=jnp.uint32)  # also of padding, so that they ascend
+    unit = jnp.searchsorted(ends, case, side="right").astype(jnp.int32)
+    kept = case < ends[-1]
     return jnp.where(kept, counts[:, jnp.where(kept, unit, 0)], jnp.uint8(0))
 
 

@@ -16,6 +16,7 @@ from segjax.io._cells import canonical, known_metric, plain, status_of
 from segjax.io._problem import shown
 from segjax.io.sheet import Facts, Row, Sheet, Source, Status, Value
 from segjax.leaderboard.measures import (
+    HUGE,
     ROUNDING,
     Declared,
     Measure as Measure,
@@ -167,7 +168,7 @@ def _sheet(model: str, table: Table) -> Sheet:
 
 
 def from_arrays(
-    values: Float[Any, "model case"],
+    values: Any,
     *,
     metric: str,
     models: Sequence[str] | None = None,
@@ -189,6 +190,8 @@ def from_arrays(
         InputError: as `gather_scores`, and if names are too few, too many or there twice.
     """
     array = np.asarray(values, float)
+    if array.ndim != 2:
+        raise InputError(f"give a row of scores per model, not an array of shape {array.shape}")
     width = len(str(array.shape[1]))
     names = _letters(len(array)) if models is None else list(models)
     of = [f"{i:0{width}d}" for i in range(1, array.shape[1] + 1)] if cases is None else list(cases)
@@ -257,7 +260,7 @@ def _status(row: Row, measure: Measure) -> Status:
         return Status.MISSED
     for bound, side, which in ((measure.best, 1, "best"), (measure.worst, -1, "worst")):
         excess = -math.inf if bound is None else side * measure.sign * (row.score - bound)
-        if excess > ROUNDING * max(1, abs(bound or 0)) or math.isinf(row.score):
+        if excess > ROUNDING * max(1, abs(bound or 0)) or abs(row.score) >= HUGE:
             limit = "possible" if bound is None else f"the {which} there is ({bound:g})"
             raise InputError(
                 f"{_of(row)} is {row.score:g}, beyond {limit}; divide percentages by 100, "

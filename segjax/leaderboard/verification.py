@@ -2,22 +2,22 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from segjax._errors import InputError
 from segjax.io._problem import problem
 from segjax.io._text import decode, parse_json, read_bytes
-from segjax.io.sheet import Facts
+from segjax.io.sheet import Facts, Status, Value
 from segjax.leaderboard.boards import board
 from segjax.leaderboard.document import SCHEMA
-from segjax.leaderboard.measures import Measure
+from segjax.leaderboard.measures import HUGE, Measure
 from segjax.leaderboard.options import Options
-from segjax.leaderboard.policy import Suspect
 from segjax.leaderboard.scores import Scores, scores_sha256
-from segjax.leaderboard.slices import Slice
 
 
 TOLERANCE = 1e-9
@@ -25,12 +25,13 @@ _COMPARED = ("options", "models", "measures", "results", "schemes", "slices", "c
 _MOST = 500 * 2**20
 
 
-def read_document(path: Path) -> dict[str, Any]:
+def read_document(path: str | Path) -> dict[str, Any]:
     """Read a `leaderboard.json`.
 
     Raises:
         InputError: if it is none.
     """
+    path = Path(path)
     document = parse_json(path, decode(path, read_bytes(path, _MOST, "make a smaller board")))
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise problem(path, f"is no board of schema {SCHEMA}", "give the leaderboard.json of one")
@@ -49,7 +50,7 @@ def verify(document: Mapping[str, Any]) -> list[str]:
     """
     try:
         scores, options = _scores(document), _options(document["options"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"the board lacks or garbles what it takes to recompute it ({error!r:.100}); "
             "make it again"
@@ -64,48 +65,73 @@ def verify(document: Mapping[str, Any]) -> list[str]:
 
 
 def _scores(document: Mapping[str, Any]) -> Scores:
-    measures = tuple(Measure(**entry) for entry in document["measures"])
+    measures = _read(tuple[Measure, ...], document["measures"])
     names = [m.name for m in measures]
-    table = lambda key, kind: np.array([document[key][name] for name in names], kind)
-    models = document["models"]
-    shape = len(measures), len(models), len(document["cases"])
-    values, status = table("scores", float), table("status", np.int8)
-    if values.shape != shape or status.shape != shape:
-        raise InputError("the board has not one score per measure, model and case; make it again")
+    models = [dict(model) for model in document["models"]]
+    cases = _read(tuple[str, ...], document["cases"])
+    shape = len(measures), len(models), len(cases)
+
+    def table(key: str, hint: Any, kind: type, shape: tuple[int, ...]) -> np.ndarray:
+        found = np.array([_read(hint, document[key][name]) for name in names], kind)
+        if found.shape != shape:
+            raise ValueError(f"{key} are not as many as measures, models and cases")
+        return found
+
+    values = table("scores", tuple[tuple[float | None, ...], ...], float, shape)
+    status = table("status", tuple[tuple[Status, ...], ...], np.int8, shape)
+    metadata = _read(Mapping[str, tuple[Value, ...]], document["metadata"])
+    of_models = [model.pop("name") for model in models]
+    for unique in (names, of_models, cases):
+        if not unique or len(set(_read(tuple[str, ...], list(unique)))) < len(unique):
+            raise ValueError("a name is there twice, or none")
+    if np.isnan(values[status == Status.SCORED]).any():
+        raise ValueError("a case is scored without a score")
+    if any(m.better not in ("higher", "lower") for m in measures):
+        raise ValueError("better is higher or lower")
+    if any(len(column) != len(cases) for column in metadata.values()):
+        raise ValueError("metadata are not of as many cases")
     return Scores(
-        models=tuple(m["name"] for m in models),
-        cases=tuple(document["cases"]),
+        models=tuple(of_models),
+        cases=cases,
         measures=measures,
         values=values,
         status=status,
-        limits=table("limits", float),
-        suspect=table("suspect", bool),
+        limits=table("limits", tuple[float | None, ...], float, (shape[0], shape[2])),
+        suspect=table("suspect", tuple[bool, ...], bool, shape[:2]),
         facts=tuple(
-            Facts(
-                version=m["version"],
-                license=m["license"],
-                url=m["url"],
-                contaminated=bool(m["contaminated"]),
-                contaminated_on=tuple(m["contaminated_on"]),
-            )
-            for m in models
+            _read(Facts, {k: v for k, v in model.items() if k != "ranked"}) for model in models
         ),
-        metadata={k: tuple(v) for k, v in document["metadata"].items()},
-        dataset=document["dataset"],
+        metadata=metadata,
+        dataset=_read(Mapping[str, str], document["dataset"]),
     )
 
 
 def _options(found: Mapping[str, Any]) -> Options:
-    plain: dict[str, Any] = {
-        k: v for k, v in found.items() if k not in ("alpha", "plan", "suspect", "slices")
-    }
-    fixed = lambda value: tuple(value) if isinstance(value, list) else value
-    plain["seed"] = fixed(found["seed"])
-    return Options(
-        **plain,
-        suspect=None if found["suspect"] is None else Suspect(**found["suspect"]),
-        slices=tuple(Slice(s["column"], fixed(s["bins"])) for s in found["slices"]),
-    )
+    return _read(Options, {k: v for k, v in found.items() if k not in ("alpha", "plan")})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    """A plain value as one of this type; TypeError if it is none."""
+    origin, of = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        for one in of:
+            with suppress(TypeError):
+                return _read(one, value)
+    elif origin is tuple and isinstance(value, list):
+        return tuple(_read(of[0], item) for item in value)
+    elif origin is Mapping and isinstance(value, dict):
+        return {_read(of[0], key): _read(of[1], item) for key, item in value.items()}
+    elif hint is float and type(value) in (int, float) and abs(value) < HUGE:
+        return value
+    elif hint is Status and type(value) is int:
+        return Status(value)
+    elif hint in (int, str, bool, type(None)) and type(value) is hint:
+        return value
+    elif isinstance(hint, type) and isinstance(value, dict) and hasattr(hint, "__annotations__"):
+        hints = get_type_hints(hint)
+        if hints.keys() == value.keys():
+            return hint(**{key: _read(hints[key], item) for key, item in value.items()})
+    raise TypeError(f"{_short(value)} is no {getattr(hint, '__name__', hint)}")
 
 
 def _compare(expected: Any, got: Any, place: str, wrong: list[str]) -> None:
@@ -121,7 +147,7 @@ def _compare(expected: Any, got: Any, place: str, wrong: list[str]) -> None:
 
 def _same(a: Any, b: Any) -> bool:
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (a, b))
-    if numbers:
+    if numbers and not any(abs(x) > 1e300 for x in (a, b)):
         return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     return type(a) is type(b) and a == b
 

@@ -56,7 +56,7 @@ def test_a_missed_distance_counts_as_the_diagonal_or_as_what_is_given():
     scores = make([[3.0, math.inf], [2.0, 4.0]], metric="hd95", diagonals=[50, 60])
     np.testing.assert_array_equal(complete(scores, 0).values, [[3, 60], [2, 4]])
     for name in ("hd95", "hausdorff(percentile=95)"):
-        panel = complete(scores, 0, worst={name: 250.0, "assd": 1.0})
+        panel = complete(scores, 0, worst={name: 250.0})
         np.testing.assert_array_equal(panel.values, [[3, 250], [2, 4]])
     unknown = make([[3.0, math.inf], [2.0, 4.0]], metric="hd95")
     with pytest.raises(InputError, match=r"worst: \{hausdorff.*250.*diagonal.*missing: drop-case"):

@@ -143,6 +143,18 @@ def test_quantiles_are_those_of_the_drawn_cases(plan, quantile, rng):
                 assert np.isnan(found[r, column])
 
 
+@pytest.mark.parametrize("clusters", [1, 2, 4, 7, 9, 17, 35])
+def test_quantiles_of_clusters_are_those_of_the_drawn_clusters(clusters, rng):
+    plan = make_plan(2 * clusters, clusters=np.repeat(np.arange(clusters), 2))
+    scores = rng.random((1, 2 * clusters))
+    found = quantile_replicates(KEY, plan, scores, 0.3, count=60)
+    shares, _ = replicates(KEY, plan, np.eye(2 * clusters), count=60)
+    for r in range(60):
+        times = np.rint(shares[r] * 2 * clusters).astype(int)
+        drawn = np.repeat(scores[0], times)
+        assert found[r, 0] == pytest.approx(np.quantile(drawn, 0.3), abs=1e-12)
+
+
 def test_columns_share_their_resamples(rng):
     scores = rng.random((30, 1))
     means = bootstrap_means(KEY, np.hstack([scores, 1 - scores]), count=500)
