@@ -124,8 +124,8 @@ def make(
     segjax leaderboard verify board/leaderboard.json
     """  # noqa: D301
     given |= {
-        "metrics": _tuple(given["metrics"]),
-        "labels": _tuple(given["labels"]),
+        "metrics": _tuple(given["metrics"], "--metrics"),
+        "labels": _tuple(given["labels"], "--labels"),
         "slices": tuple(_slice(text) for text in given["slices"]) or None,
         "worst": _values(given["worst"], "--worst"),
         "failure": _values(given["failure"], "--failure"),
@@ -188,6 +188,8 @@ def _config(sources: tuple[str, ...]) -> Any:
     for source in sources:
         name, equals, path = source.partition("=")
         named = equals and not Path(source).exists()
+        if named and not (name.strip() and path):
+            raise InputError(f"{source}: names no model or no file; give NAME=PATH")
         entries.append(Entry(name if named else None, Path(path if named else source)))
     return Config(models=tuple(entries))
 
@@ -197,17 +199,21 @@ def _excluding(config: Any, contaminated: tuple[str, ...]) -> Any:
 
     if not contaminated:
         return config
-    known = {entry.name: entry for entry in config.models if entry.name is not None}
-    for name in contaminated:
-        entry = known.get(name, Entry(name, None))
-        facts = dataclasses.replace(entry.facts, contaminated=True)
-        known[name] = dataclasses.replace(entry, facts=facts)
-    unnamed = tuple(entry for entry in config.models if entry.name is None)
-    return dataclasses.replace(config, models=(*unnamed, *known.values()))
+    named = {entry.name for entry in config.models}
+    others = [Entry(name, None) for name in dict.fromkeys(contaminated) if name not in named]
+    models = [
+        dataclasses.replace(entry, facts=dataclasses.replace(entry.facts, contaminated=True))
+        if entry.name in contaminated
+        else entry
+        for entry in (*config.models, *others)
+    ]
+    return dataclasses.replace(config, models=tuple(models))
 
 
-def _tuple(text: str | None) -> tuple[str, ...] | None:
+def _tuple(text: str | None, option: str) -> tuple[str, ...] | None:
     names = split(text)
+    if names == []:
+        raise InputError(f"{option} names none; leave it out for all of them")
     return None if names is None else tuple(names)
 
 
@@ -239,7 +245,7 @@ def print_board(document: Mapping[str, Any], files: Mapping[str, Path]) -> None:
 
     name = lambda text: escape(shown(str(text)))
     wide = max(shutil.get_terminal_size().columns, 120)
-    console = Console(width=wide)
+    console = Console(width=wide, emoji=False)  # a name may hold :colons:
     level = f"{100 * document['options']['level']:g} % interval"
     units = {m["name"]: m["unit"] for m in document["measures"]}
     words = spoken_verdicts(document)

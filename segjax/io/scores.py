@@ -133,7 +133,7 @@ def _read_run(folder: Path, declared: frozenset[str], max_bytes: int) -> Sheet:
     summary = folder / "summary.json"
     scores = folder / "scores.csv"
     if not scores.is_file():
-        raise problem(folder, "holds no scores.csv", "give a folder that segjax evaluate wrote")
+        raise problem(folder, "holds no scores.csv", _instead(folder))
     if not summary.is_file():
         return _read_csv(scores, declared, max_bytes, default=_name_of(scores))
     data = read_bytes(summary, max_bytes, LONGER)
@@ -154,6 +154,15 @@ def _read_run(folder: Path, declared: frozenset[str], max_bytes: int) -> Sheet:
         unit=unit if unit in ("mm", "um", "nm", "px") else "",
         sources=(*sheet.sources, _source(summary, data)),
     )
+
+
+def _instead(folder: Path) -> str:
+    """What may have been meant by a folder that is none of a run."""
+    if any(folder.glob("*.csv")):
+        return f"for the files in it, give {folder}/*.csv"
+    if any(folder.glob("*/scores.csv")):
+        return f"for the runs in it, give {folder}/*"
+    return "give a folder that segjax evaluate wrote"
 
 
 def _diagonal(shape: Any, spacing: Any) -> float | None:

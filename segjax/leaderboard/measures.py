@@ -162,6 +162,8 @@ def measures_of(
     if not wanted:
         raise InputError("labels names none; leave it out for all of them")
     for label in wanted:
+        if found == [""] != wanted:
+            raise InputError(f"the scores are of no label; leave out labels ({quoted(label)})")
         if label not in found:
             meant = nearest(label, found)
             raise InputError(f"no model has scores of label {quoted(label)}; did you mean {meant}?")
@@ -186,7 +188,7 @@ def values_of(
     """The value given for each measure, by name of its metric or, which goes before, its own.
 
     Raises:
-        InputError: if a name is none of them; `what` says of what option.
+        InputError: if a name is none of them, or a value not finite; `what` is the option.
     """
     metrics = dict.fromkeys(m.metric for m in measures)
     names = [m.name for m in measures]
@@ -196,6 +198,8 @@ def values_of(
         if metric is None and name not in names:
             meant = nearest(name, [*metrics, *names])
             raise InputError(f"{what}: no measure {quoted(name)}; did you mean {meant}?")
+        if not abs(value) < HUGE:
+            raise InputError(f"{what} of {quoted(name)} must be finite; give a number")
         if metric is not None:
             of_metric[metric] = value
     return [given.get(m.name, of_metric.get(m.metric)) for m in measures]

@@ -16,7 +16,6 @@ from segjax._errors import InputError
 from segjax.io._problem import shown
 from segjax.io.sheet import Status
 from segjax.leaderboard.measures import (
-    HUGE,
     ROUNDING,
     Measure,
     find_metric,
@@ -181,13 +180,9 @@ def _poor(scores: Scores, label: str, suspect: Suspect) -> Bool[np.ndarray, " mo
 
 def _limit(scores: Scores, index: int, worst: Mapping[str, float]) -> Float[np.ndarray, " case"]:
     """The worst score of each case; NaN where it is not known."""
-    measure = scores.measures[index]
     given = values_of(worst, scores.measures, "worst")[index]
     limit = scores.limits[index]
-    limit = limit if given is None else np.full_like(limit, given)
-    if (np.abs(limit) >= HUGE).any():
-        raise InputError(f"worst of {quoted(measure.name)} must be finite; give a number")
-    return limit
+    return limit if given is None else np.full_like(limit, given)
 
 
 def _within(

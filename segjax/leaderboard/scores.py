@@ -260,7 +260,8 @@ def _status(row: Row, measure: Measure) -> Status:
         return Status.MISSED
     for bound, side, which in ((measure.best, 1, "best"), (measure.worst, -1, "worst")):
         excess = -math.inf if bound is None else side * measure.sign * (row.score - bound)
-        if excess > ROUNDING * max(1, abs(bound or 0)) or abs(row.score) >= HUGE:
+        huge = bound is None and abs(row.score) >= HUGE
+        if huge or excess > ROUNDING * max(1, abs(bound or 0)):
             limit = "possible" if bound is None else f"the {which} there is ({bound:g})"
             raise InputError(
                 f"{_of(row)} is {row.score:g}, beyond {limit}; divide percentages by 100, "

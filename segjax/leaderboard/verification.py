@@ -26,12 +26,13 @@ _MOST = 500 * 2**20
 
 
 def read_document(path: str | Path) -> dict[str, Any]:
-    """Read a `leaderboard.json`.
+    """Read a `leaderboard.json`, or that of a folder.
 
     Raises:
         InputError: if it is none.
     """
     path = Path(path)
+    path = path / "leaderboard.json" if path.is_dir() else path
     document = parse_json(path, decode(path, read_bytes(path, _MOST, "make a smaller board")))
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise problem(path, f"is no board of schema {SCHEMA}", "give the leaderboard.json of one")
