@@ -1,13 +1,11 @@
 """From scores to what is said of them: estimates, ranks and verdicts of every measure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
-from jaxtyping import Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from segjax._errors import InputError
 from segjax.leaderboard.intervals import (
@@ -23,7 +21,6 @@ from segjax.leaderboard.measures import Measure, values_of
 from segjax.leaderboard.options import Options
 from segjax.leaderboard.policy import Panel, complete
 from segjax.leaderboard.ranking import (
-    RankDistribution,
     average_ranks,
     case_ranks,
     rank_distribution,
@@ -38,19 +35,8 @@ from segjax.leaderboard.resampling import (
     replicates,
 )
 from segjax.leaderboard.scores import Scores
-from segjax.leaderboard.separability import (
-    Differences,
-    bonferroni_percentile,
-    differences,
-    guarded_max_t,
-    holm,
-    max_t,
-    pairs,
-    sign_flip,
-    simultaneous,
-    units_needed,
-    wilcoxon,
-)
+from segjax.leaderboard.standing import Standing, nobody
+from segjax.leaderboard.verdicts import Verdict, judge_pairs
 
 
 _SCHEME_REPLICATES = 10_000  # their bands are drawn, and not printed
@@ -79,63 +65,6 @@ class Estimates:
     percentile: Ends
     n: Int[np.ndarray, "model"]
     replicates: Float[np.ndarray, "replicate model"]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The ranked models of one measure, best first.
-
-    Attributes:
-        order: places of the models.
-        scores: of the kept cases, oriented: higher is better.
-        units: of the kept cases.
-        estimates: oriented.
-        replicates: of the estimates, oriented.
-        ranks: of the estimates.
-        distribution: of the ranks, over resamples.
-    """
-
-    order: Int[np.ndarray, "ranked"]
-    scores: Float[np.ndarray, "ranked kept"]
-    units: Int[np.ndarray, "kept"]
-    estimates: Float[np.ndarray, "ranked"]
-    replicates: Float[np.ndarray, "replicate ranked"]
-    ranks: Float[np.ndarray, "ranked"]
-    distribution: RankDistribution
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Pairs of the ranked models, row against column; oriented, so that positive is better.
-
-    Attributes:
-        difference: row less column.
-        low: simultaneous ends of it.
-        high: see `low`.
-        p: adjusted over everything on the page; NaN where the test has none.
-        separable: whether they differ.
-        effect: standardised mean difference.
-        superiority: share of cases where the row is better, ties half.
-        needed: units that would separate them with 80 % power.
-        paired: differences as they were found, of the pairs in the order of `pairs`.
-        comparisons: how many pairs share the error.
-    """
-
-    difference: Float[np.ndarray, "ranked ranked"]
-    low: Float[np.ndarray, "ranked ranked"]
-    high: Float[np.ndarray, "ranked ranked"]
-    p: Float[np.ndarray, "ranked ranked"]
-    separable: Bool[np.ndarray, "ranked ranked"]
-    effect: Float[np.ndarray, "ranked ranked"]
-    superiority: Float[np.ndarray, "ranked ranked"]
-    needed: Float[np.ndarray, "ranked ranked"]
-    paired: Differences
-    comparisons: int
-
-    @property
-    def better(self) -> Bool[np.ndarray, "ranked ranked"]:
-        """Whether the row is separably better than the column."""
-        return self.separable & (self.difference > 0)
 
 
 @dataclass(frozen=True)
@@ -303,7 +232,7 @@ def _rank(
     ranked = np.flatnonzero(panel.ranked)
     oriented = measure.sign * panel.values[ranked]
     if not ranked.size:
-        return _nobody(oriented, plan.unit[panel.cases])
+        return nobody(oriented, plan.unit[panel.cases])
     if options.compat:
         estimates = oriented.mean(1)
         drawn = pcg64_means(oriented, options.seed, count=options.replicates or 1)
@@ -322,136 +251,6 @@ def _rank(
         average_ranks(estimates[order]),
         rank_distribution(drawn, estimates[order], level=level),
     )
-
-
-def _nobody(scores: Float[np.ndarray, "0 kept"], units: Int[np.ndarray, "kept"]) -> Standing:
-    none, undefined = np.zeros(0), np.array(np.nan)
-    spread = RankDistribution(np.zeros((0, 0)), none, none, none, *[undefined] * 3)
-    return Standing(np.zeros(0, int), scores, units, none, np.zeros((0, 0)), none, spread)
-
-
-# Pairs.
-
-
-def judge_pairs(
-    key: PRNGKeyArray, standings: Sequence[Standing], options: Options
-) -> list[Verdict]:
-    """Say of every measure which models differ; one family over all of them.
-
-    Models that are ranked by some measures only are judged in families of their own, which
-    share the error between them.
-    """
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for i, standing in enumerate(standings):
-        groups.setdefault(tuple(sorted(standing.order.tolist())), []).append(i)
-    groups = {models: at for models, at in groups.items() if len(models) > 1}
-    comparisons = sum(len(at) * len(m) * (len(m) - 1) // 2 for m, at in groups.items())
-    found: dict[int, tuple[Differences, np.ndarray, Ends]] = {}
-    raw: dict[int, np.ndarray] = {}
-    for number, places in enumerate(groups.values()):
-        family, units = [], []
-        for i in places:
-            back = np.argsort(standings[i].order)  # all measures in the same order of models
-            family.append(standings[i].scores[back])
-            units.append(standings[i].units)
-        paired = [differences(x, u) for x, u in zip(family, units, strict=True)]
-        subkey = jax.random.fold_in(key, number)
-        if options.verdict in ("max_t", "permutation"):
-            level = 1 - options.alpha / len(groups)
-            test = guarded_max_t if options.verdict == "max_t" else max_t
-            tested = test(
-                subkey, family, units=units, permutations=options.permutations, level=level
-            )
-            for at, i in enumerate(places):
-                p = np.minimum(1, len(groups) * tested.p[at])
-                found[i] = paired[at], p, simultaneous(paired[at], tested.critical)
-            continue
-        if options.verdict == "bonferroni":
-            for at, i in enumerate(places):
-                back = np.argsort(standings[i].order)
-                low, high, _ = bonferroni_percentile(
-                    standings[i].replicates[:, back], options.level
-                )
-                found[i] = paired[at], np.full(low.shape, np.nan), (low, high)
-            continue
-        if options.verdict == "sign_flip":
-            p = sign_flip(subkey, family, units=units, permutations=options.permutations)
-        else:
-            p = wilcoxon(family, units=units)
-        for at, i in enumerate(places):
-            raw[i] = p[at]
-            found[i] = paired[at], p[at], _bonferroni_ends(paired[at], comparisons, options)
-    if raw:
-        adjusted = holm(np.concatenate(list(raw.values())))
-        parts = np.split(adjusted, np.cumsum([p.size for p in raw.values()])[:-1])
-        for i, p in zip(raw, parts, strict=True):
-            found[i] = found[i][0], p, found[i][2]
-    return [
-        _verdict(standing, found.get(i), comparisons, options)
-        for i, standing in enumerate(standings)
-    ]
-
-
-def _bonferroni_ends(d: Differences, comparisons: int, options: Options) -> Ends:
-    """Student's intervals that hold together, for tests that have none."""
-    share = 1 - options.alpha / (2 * comparisons)
-    half = scipy.special.stdtrit(max(d.units - 1, 1), share) * np.where(
-        np.isnan(d.se), np.inf, d.se
-    )
-    return d.mean - half, d.mean + half
-
-
-def _verdict(
-    standing: Standing,
-    found: tuple[Differences, np.ndarray, Ends] | None,
-    comparisons: int,
-    options: Options,
-) -> Verdict:
-    k = len(standing.order)
-    if found is None:
-        nothing = np.full((k, k), np.nan)
-        none = np.zeros((k, k), bool)
-        paired = differences(standing.scores, standing.units)
-        return Verdict(
-            nothing, nothing, nothing, nothing, none, nothing, nothing, nothing, paired, 0
-        )
-    paired, p, (low, high) = found
-    if options.verdict == "bonferroni":
-        comparisons = len(p)  # within the measure, as segauge
-    with np.errstate(invalid="ignore"):
-        unit_effect = paired.t / np.sqrt(paired.units)
-    needed = units_needed(
-        np.where(np.isnan(unit_effect), 0, unit_effect), max(comparisons, 1), alpha=options.alpha
-    )
-    if options.verdict == "bonferroni":
-        separable = (low > 0) | (high < 0)
-    else:
-        separable = (p <= options.alpha) & (paired.mean != 0)
-    square = lambda upper, lower, diagonal: _square(upper, lower, diagonal, standing.order)
-    return Verdict(
-        difference=square(paired.mean, -paired.mean, 0.0),
-        low=square(low, -high, 0.0),
-        high=square(high, -low, 0.0),
-        p=square(p, p, np.nan),
-        separable=square(separable, separable, False),
-        effect=square(paired.effect, -paired.effect, 0.0),
-        superiority=square(paired.superiority, 1 - paired.superiority, 0.5),
-        needed=square(needed, needed, np.inf),
-        paired=paired,
-        comparisons=comparisons,
-    )
-
-
-def _square(
-    upper: np.ndarray, lower: np.ndarray, diagonal: float | bool, order: np.ndarray
-) -> np.ndarray:
-    """Pairs of models in their common order, as a matrix in the order of ranks."""
-    k = len(order)
-    found = np.full((k, k), diagonal)
-    a, b = pairs(k)
-    found[a, b], found[b, a] = upper, lower
-    place = np.argsort(np.argsort(order))
-    return found[np.ix_(place, place)]
 
 
 # Other ways to rank.
