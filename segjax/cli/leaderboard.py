@@ -142,6 +142,8 @@ def make(
     config = dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
     config = _excluding(config, contaminated)
     config.settled()  # before anything is read
+    if output is not None:
+        writing.check_writable(output)
     typed = shlex.join(["segjax", *context.find_root().obj])
     found = board(configs.read_all(config), config, title=config.title, command=typed)
     files = {} if output is None else writing.write(output, found)

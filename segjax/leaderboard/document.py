@@ -224,7 +224,7 @@ def _pair(judged: Judged, names: Sequence[str], i: int, j: int) -> dict[str, Any
         "p": verdict.p[i, j],
         "separable": bool(verdict.separable[i, j]),
         "better": better,
-        "effect": verdict.effect[i, j],
+        "effect": sign * verdict.effect[i, j] + 0.0,
         "superiority": verdict.superiority[i, j],
         "units_needed": int(needed) if needed <= _NEVER else None,
     }

@@ -1,10 +1,22 @@
 """A board's files."""
 
+import os
 from pathlib import Path
 
 from segjax._errors import InputError
 from segjax.io import write_atomic
 from segjax.leaderboard.boards import Board
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder that cannot be written to, before anything is computed for it.
+
+    Raises:
+        InputError: if it, or what it would be made in, is no folder or is protected.
+    """
+    there = next(p for p in (Path(folder), *Path(folder).absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"{there}: is no folder that can be written to; choose another --output")
 
 
 def write(folder: str | Path, board: Board) -> dict[str, Path]:
