@@ -161,7 +161,7 @@ def max_t(
     scores and however the measures depend on each other. When some models do differ, the
     others' pairs are judged against arrangements that mix all models, and nothing is promised:
     with one of 20 models far worse than the rest, a pair of the rest was called separable on up
-    to 26 % of simulated boards. `guarded_max_t` is what holds then, too.
+    to 27 % of simulated boards. `guarded_max_t` is what holds then, too.
 
     Any subgroup of the permutations gives an exact test. Up to 6 models all K! are used; for
     more, each unit has a cyclic group of K, conjugated by a random permutation (drawn once),
@@ -283,7 +283,7 @@ def guarded_max_t(
     """Pairs that differ by `max_t` and by `flip_max_t`: the larger p of the two.
 
     Exact where no model differs, as the former; and where one model is far worse than the
-    others, which makes the former call those separable in up to 26 % of boards of 20 models,
+    others, which makes the former call those separable in up to 27 % of boards of 20 models,
     held by the latter. With fewer than six units nothing is separable.
 
     Args:
