@@ -362,7 +362,7 @@ OPTIONS = {
     "metadata that are not there": (("--metadata", "no.csv"), "no.csv: cannot be read"),
     "two configurations": (("board.yaml",), "a configuration says all"),
     "a file in the way": (("-o", "scores.csv"), "is a file"),
-    "a file in the way of it": (("-o", "scores.csv/out"), "cannot be made"),
+    "a file in the way of it": (("-o", "scores.csv/out"), "no folder that can be written to"),
     "no such option": (("--colour", "red"), "No such option"),
 }
 
