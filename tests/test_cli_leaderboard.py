@@ -387,6 +387,11 @@ def test_a_configuration_is_refused_with_its_place(leaderboard, tmp_path):
     refused(leaderboard("other.yaml"), "other.yaml: cannot be read")
 
 
+def test_columns_that_are_no_known_metric_are_named(leaderboard, tmp_path):
+    (tmp_path / "scores.csv").write_text("model,case,tp,mine\nA,1,3,0.5\nA,2,4,0.6\n")
+    refused(leaderboard("scores.csv"), "tp is left out: it has no direction.*better: higher")
+
+
 # Around it.
 
 

@@ -106,12 +106,19 @@ def gather_scores(
         InputError: if there are no scores, a model is in two sources, models have no case in
             common, a metric is not known or has no direction, or a score is not possible.
     """
+    if not sheets:
+        raise InputError("there are no scores; give at least one file of them")
     models = _models(sheets)
     rows = _spelled(row for sheet in sheets for row in sheet.rows)
     kinds, notes = kinds_of(dict.fromkeys(row.metric for row in rows), metrics, declared or {})
     rows = [row for row in rows if row.metric in kinds]
     if not rows:
-        raise InputError("there are no scores that can be ranked; give at least one file of them")
+        said = "; ".join([*notes, *(note for sheet in sheets for note in sheet.notes)])
+        raise InputError(
+            f"there are no scores that can be ranked{f' ({shown(said)})' if said else ''}; declare "
+            "metrics that segjax does not know in a configuration, as metrics: {mine: {better: "
+            "higher}}"
+        )
     measures = measures_of(rows, kinds, labels, {sheet.unit for sheet in sheets})
     place = {(m.metric, m.label): i for i, m in enumerate(measures)}
     rows = [row for row in rows if (row.metric, row.label) in place]
