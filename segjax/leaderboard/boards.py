@@ -117,12 +117,8 @@ def board(
         chosen["seed"] = _seed(key)
     options = _options(options, chosen).settled()
     scores = _scores(scores, metric, cases, metadata)
-    for chosen_slice in options.slices:
-        if chosen_slice.column not in scores.metadata:
-            known = ", ".join(scores.metadata) or "none"
-            raise InputError(
-                f"slices: no column {chosen_slice.column!r} of the cases; there are {known}"
-            )
+    for chosen_slice in options.slices:  # before anything is computed
+        scores.column(chosen_slice.column, "slices")
     plan, judged = judge(scores, options)
     units = _unit_names(scores, options, plan)
     slices = slice_all(scores, options, plan, judged)
@@ -234,7 +230,7 @@ def slice_all(
     key = subkey(options, "slices")
     count = min(options.replicates or 1, _SLICE_REPLICATES)
     weights = poisson_weights(key, plan.units, count=count)
-    entries, tests = [], []
+    entries, tests, orders = [], [], []
     for chosen in options.slices:
         groups = slice_cases(scores.metadata[chosen.column], chosen.bins)
         if len(groups) > _MOST_SLICES:
@@ -251,6 +247,7 @@ def slice_all(
             inside = {name: cases for name, cases in inside.items() if cases.any()}
             shown = [c for c in inside.values() if c.sum() >= options.minimum_n]
             tests.append(difference_test(plan, rows, shown))
+            orders.append(found.standing.order)
             entries.append(
                 {
                     "column": chosen.column,
@@ -265,8 +262,7 @@ def slice_all(
     adjusted = np.full(flat.shape, np.nan)
     adjusted[~np.isnan(flat)] = holm(flat[~np.isnan(flat)])
     parts = np.split(adjusted, np.cumsum([t.size for t in tests])[:-1])
-    per_column = [found.standing.order for _ in options.slices for found in judged]
-    for entry, part, order in zip(entries, parts, per_column, strict=True):
+    for entry, part, order in zip(entries, parts, orders, strict=True):
         entry["tests"] = [
             {"model": scores.models[model], "p": p, "differs": bool(p <= options.alpha)}
             for model, p in zip(order, part, strict=True)

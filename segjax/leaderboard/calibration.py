@@ -7,12 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, PRNGKeyArray
 
-from segjax.leaderboard.intervals import (
-    Evidence,
-    interval_ends,
-    jackknife,
-    standard_errors,
-)
+from segjax.leaderboard.intervals import interval_ends, ratio_evidence
 from segjax.leaderboard.resampling import Plan, make_plan, replicates, residuals
 from segjax.leaderboard.separability import (
     bonferroni_percentile,
@@ -83,19 +78,13 @@ def interval_coverage(
     for start in range(0, boards, block):
         some = drawn[start : start + block]
         numerators = np.swapaxes(a[:, some], 0, 1).reshape(-1, plan.units)
-        shares = None
+        shares = np.ones((1, plan.units))
         if plan.clustered:
             shares = np.repeat(b[some], len(scores), axis=0)
         subkey = jax.random.fold_in(resampling, start)
-        found, errors = replicates(subkey, own, numerators, shares, count=count, errors=True)
-        ones = np.ones_like(numerators[:1]) if shares is None else shares
-        evidence = Evidence(
-            estimates=residuals(numerators, ones)[1],
-            replicates=found,
-            units=plan.units,
-            errors=standard_errors(own, numerators, ones),
-            replicate_errors=errors,
-            jackknife=jackknife(own, numerators, ones) if "bca" in methods else None,
+        found = replicates(subkey, own, numerators, shares, count=count, errors=True)
+        evidence = ratio_evidence(
+            own, numerators, shares, found, units=plan.units, left_out="bca" in methods
         )
         for method in methods:
             low, high = interval_ends(evidence, method, level=level, bounds=bounds)

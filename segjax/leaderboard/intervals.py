@@ -95,14 +95,39 @@ def gather_evidence(
             jackknife=quantile_jackknife(plan, kept, quantile) if left_out else None,
         )
     numerators = np.where(there != 0, scores, 0.0) * there
-    drawn, drawn_errors = ratio_replicates(key, plan, numerators, there, count=count, errors=True)
+    drawn = ratio_replicates(key, plan, numerators, there, count=count, errors=True)
+    return ratio_evidence(plan, numerators, there, drawn, units=units, left_out=left_out)
+
+
+def ratio_evidence(
+    plan: Plan,
+    numerators: Float[np.ndarray, "column case"],
+    denominators: Float[np.ndarray, "#column case"],
+    drawn: tuple[
+        Float[np.ndarray, "replicate column"], Float[np.ndarray, "replicate column"] | None
+    ],
+    *,
+    units: int,
+    left_out: bool = False,
+) -> Evidence:
+    """Evidence on ratios of sums, from resamples that were drawn.
+
+    Args:
+        plan: what was drawn.
+        numerators: as `resampling.replicates` took them.
+        denominators: likewise.
+        drawn: what it returned.
+        units: how many units there are.
+        left_out: whether the estimates with each unit left out are wanted, as by "bca".
+    """
+    found, errors = drawn
     return Evidence(
-        estimates=residuals(numerators, there)[1],
-        replicates=drawn,
+        estimates=residuals(numerators, denominators)[1],
+        replicates=found,
         units=units,
-        errors=standard_errors(plan, numerators, there),
-        replicate_errors=drawn_errors,
-        jackknife=jackknife(plan, numerators, there) if left_out else None,
+        errors=standard_errors(plan, numerators, denominators),
+        replicate_errors=errors,
+        jackknife=jackknife(plan, numerators, denominators) if left_out else None,
     )
 
 
@@ -162,7 +187,8 @@ def confidence_interval(
         left_out=method == "bca",
     )
     low, high = interval_ends(found, method, level=level, bounds=bounds)
-    return Interval(float(low[0]), float(high[0]), level, method, replicates)
+    (named,) = methods_of(found, method, (low, high), level=level, bounds=bounds)
+    return Interval(float(low[0]), float(high[0]), level, named, replicates)
 
 
 Ends = tuple[Float[np.ndarray, "column"], Float[np.ndarray, "column"]]

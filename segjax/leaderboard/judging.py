@@ -146,10 +146,7 @@ def plan_of(scores: Scores, options: Options) -> Plan:
 def _column(scores: Scores, name: str | None, what: str) -> list[str] | None:
     if name is None:
         return None
-    if name not in scores.metadata:
-        known = ", ".join(scores.metadata) or "none"
-        raise InputError(f"{what}: no column {name!r} of the cases; there are {known}")
-    values = scores.metadata[name]
+    values = scores.column(name, what)
     if None in values:
         case = scores.cases[values.index(None)]
         raise InputError(f"{what}: case {case!r} has no {name}; every case needs one")

@@ -144,16 +144,12 @@ def replicates(
     residual, ratio = residuals(numerators, share)
     items = _Items.of(plan)
     a, b = items.rows(residual.T), items.rows(share.T)
+    units = np.count_nonzero(b, axis=0)
     columns = packing.bucket(a.shape[1], smallest=1)
     a = _padded(a, columns)
     b = _padded(b, columns) if b.shape[1] > 1 else b
     found = _in_chunks(key, items, count, _ratios, errors, a, b)[:, :, : residual.shape[0]]
-    with np.errstate(invalid="ignore"):
-        estimates = ratio + found[0]
-    if not errors:
-        return estimates, None
-    units = np.count_nonzero(items.rows(share.T), axis=0)
-    return estimates, found[1] * np.sqrt(units / np.maximum(units - 1, 1))
+    return _estimated(found, ratio, units)
 
 
 def residuals(
@@ -245,10 +241,20 @@ def reweighted(
         found = _weighted_ratios(padded.reshape(chunks, chunk, size), a, b, errors=errors)
     found = np.asarray(found).swapaxes(0, 1).reshape(2 if errors else 1, -1, columns)
     found = found[:, : weights.shape[0], : residual.shape[0]]
-    if not errors:
-        return ratio + found[0], None
-    units = np.count_nonzero(share, axis=-1)
-    return ratio + found[0], found[1] * np.sqrt(units / np.maximum(units - 1, 1))
+    return _estimated(found, ratio, np.count_nonzero(share, axis=-1))
+
+
+def _estimated(
+    found: Float[np.ndarray, "kind replicate column"],
+    ratio: Float[np.ndarray, "column"],
+    units: Int[np.ndarray, "#column"],
+) -> tuple[Float[np.ndarray, "replicate column"], Float[np.ndarray, "replicate column"] | None]:
+    """Ratios, and their standard errors if they were asked for, from what `_ratios` found."""
+    with np.errstate(invalid="ignore"):
+        estimates = ratio + found[0]
+    if len(found) == 1:
+        return estimates, None
+    return estimates, found[1] * np.sqrt(units / np.maximum(units - 1, 1))
 
 
 def bootstrap_means(

@@ -79,6 +79,21 @@ class Scores:
         name = find_metric(metric, of)
         return None if name is None else of[name]
 
+    def column(self, name: str, what: str) -> tuple[Value, ...]:
+        """One column of the metadata.
+
+        Args:
+            name: of the column.
+            what: asks for it; stands at the head of the error.
+
+        Raises:
+            InputError: if there is no such column.
+        """
+        if name not in self.metadata:
+            known = ", ".join(self.metadata) or "none"
+            raise InputError(f"{what}: no column {name!r} of the cases; there are {known}")
+        return self.metadata[name]
+
 
 def gather_scores(
     sheets: Sequence[Sheet],

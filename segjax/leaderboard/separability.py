@@ -6,7 +6,7 @@ cases of one patient, centre or sequence together.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -206,18 +206,8 @@ def max_t(
         permutations=permutations,
         width=sums[(0,) * len(boards)].size,
     )
-    with jax.enable_x64(True), jax.threefry_partitionable(False):
-        drawn = _largest(
-            jax.random.split(key, math.prod(boards)),
-            sums.reshape(math.prod(boards), *sums.shape[-3:]),
-            sizes,
-            plan.strides,
-            order=plan.order,
-            chunk=plan.chunk,
-            chunks=plan.chunks,
-            exact=plan.exact,
-        )
-    return _adjusted(t, np.asarray(drawn).reshape(*boards, -1), plan, level)
+    kernel = partial(_largest, order=plan.order)
+    return _adjusted(t, _arranged(kernel, key, sums, sizes, plan), plan, level)
 
 
 def flip_max_t(
@@ -255,21 +245,11 @@ def flip_max_t(
         hypothesis testing. JASA 100(469), 94-108. doi:10.1198/016214504000000539
     """
     t, sums, sizes = _observed(family, units, level)
-    *boards, measures, models, size = sums.shape
+    *_, measures, models, size = sums.shape
     plan = _plan(
         sizes, order=2, fixed=1, permutations=permutations, width=size + measures * models**2
     )
-    with jax.enable_x64(True), jax.threefry_partitionable(False):
-        drawn = _largest_flipped(
-            jax.random.split(key, math.prod(boards)),
-            sums.reshape(math.prod(boards), *sums.shape[-3:]),
-            sizes,
-            plan.strides,
-            chunk=plan.chunk,
-            chunks=plan.chunks,
-            exact=plan.exact,
-        )
-    return _adjusted(t, np.asarray(drawn).reshape(*boards, -1), plan, level)
+    return _adjusted(t, _arranged(_largest_flipped, key, sums, sizes, plan), plan, level)
 
 
 def guarded_max_t(
@@ -318,6 +298,28 @@ def _observed(
     columns = [None] * len(family) if units is None else units
     t = np.stack([differences(*one).t for one in zip(family, columns, strict=True)], axis=-2)
     return np.where(np.isnan(t), 0, t), sums, sizes
+
+
+def _arranged(
+    kernel: Callable[..., Array],
+    key: PRNGKeyArray,
+    sums: Float[np.ndarray, "*board measure model unit"],
+    sizes: Float[np.ndarray, "measure unit"],
+    plan: "_Plan",
+) -> Float[np.ndarray, "*board arrangement"]:
+    """Largest |t| of the arrangements of every board, each board with a key of its own."""
+    boards = sums.shape[:-3]
+    with jax.enable_x64(True), jax.threefry_partitionable(False):
+        drawn = kernel(
+            jax.random.split(key, math.prod(boards)),
+            sums.reshape(math.prod(boards), *sums.shape[-3:]),
+            sizes,
+            plan.strides,
+            chunk=plan.chunk,
+            chunks=plan.chunks,
+            exact=plan.exact,
+        )
+    return np.asarray(drawn).reshape(*boards, -1)
 
 
 def _adjusted(

@@ -7,13 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from segjax._errors import InputError
-from segjax.leaderboard.intervals import (
-    Evidence,
-    default_method,
-    interval_ends,
-    standard_errors,
-)
-from segjax.leaderboard.resampling import Plan, residuals, reweighted
+from segjax.leaderboard.intervals import default_method, interval_ends, ratio_evidence
+from segjax.leaderboard.resampling import Plan, reweighted
 
 
 @dataclass(frozen=True)
@@ -118,14 +113,8 @@ def slice_estimates(
     shares = shares[there][None]
     own = Plan(np.arange(there.size), plan.first[there], plan.size[there])
     method = default_method(plan, units=there.size)
-    found, errors = reweighted(weights[:, there], sums, shares, errors=True)
-    evidence = Evidence(
-        estimates=residuals(sums, shares)[1],
-        replicates=found,
-        units=there.size,
-        errors=standard_errors(own, sums, shares),
-        replicate_errors=errors,
-    )
+    drawn = reweighted(weights[:, there], sums, shares, errors=True)
+    evidence = ratio_evidence(own, sums, shares, drawn, units=there.size)
     low, high = interval_ends(evidence, method, level=level, bounds=bounds)
     return Group(int(inside.sum()), evidence.estimates, low, high, method)
 
