@@ -39,7 +39,9 @@ _MODULES = (
     "metrics",
     "objects",
     "ops",
+    "quality",
     "report",
+    "simulation",
     "statistics",
     "table",
 )

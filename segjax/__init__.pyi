@@ -13,7 +13,9 @@ from segjax import (
     metrics as metrics,
     objects as objects,
     ops as ops,
+    quality as quality,
     report as report,
+    simulation as simulation,
     statistics as statistics,
     table as table,
 )

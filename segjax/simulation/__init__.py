@@ -1,0 +1,1 @@
+"""Images and segmentations with known scores, made on the device."""
