@@ -10,12 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from segjax._errors import InputError
+from segjax.leaderboard.measures import PREDICTED
 from segjax.metrics import get_metric
 from segjax.quality.predict import Assessment
 from segjax.table import csv_text, data_frame, jsonable
-
-
-PREFIX = "predicted "
 
 
 class Row(NamedTuple):
@@ -77,7 +75,7 @@ class Assessments:
                     case=case,
                     label="",
                     name="",
-                    metric=PREFIX + metric,
+                    metric=PREDICTED + metric,
                     score=score.value,
                     status="absent" if math.isnan(score.value) else "scored",
                     low=score.low,

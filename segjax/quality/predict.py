@@ -66,12 +66,15 @@ class Assessment:
 
     Attributes:
         scores: by metric, the first asked for first.
+        raw: the same as the network gave them, not corrected, lengths in pixels of its own scale;
+            NaN if nothing can be seen.
         coverage: of the intervals.
         flags: reasons not to trust the scores, in words; empty if there is none.
         objects: how many the network sees.
         segmented: how many the segmentation has.
         diameter: of the objects, in pixels, that the image was scaled by.
         diameter_from: "given", "labels", or "card".
+        scale: pixels of the network, along the last axis, per pixel of the image.
         weights: name of the network's weights.
         tiles: what was predicted of each patch; None where nothing was.
         per_object: scores of single objects, if asked for.
@@ -80,12 +83,14 @@ class Assessment:
     """
 
     scores: Mapping[str, Score]
+    raw: Mapping[str, float]
     coverage: float
     flags: tuple[str, ...]
     objects: float
     segmented: int
     diameter: float
     diameter_from: str
+    scale: float
     weights: str
     tiles: Tiles | None = None
     per_object: ObjectScores | None = None
@@ -165,12 +170,14 @@ def assess(
     prepared = prepare(checked, card, diameter=diameter, spacing=spacing)
     blank = Assessment(
         scores={name: Score(math.nan, *bounds(name)) for name in names},
+        raw=dict.fromkeys(names, math.nan),
         coverage=coverage,
         flags=(*_plain_flags(checked), *prepared.flags),
         objects=0.0,
         segmented=len(checked.names),
         diameter=prepared.diameter,
         diameter_from=prepared.diameter_from,
+        scale=prepared.factors[-1],
         weights=card.name,
     )
     if checked.constant:
@@ -182,7 +189,6 @@ def assess(
     places = [assessor.network.outputs.index(name) for name in names]
     scores = patches.scores[:, places]
     count = float(patches.counts.mean() * prepared.image.size / math.prod(card.patch))
-    known = assessor.calibrations if calibration is None else calibration
     means = weighted(scores, patches.counts).tolist()
     by = np.array(prepared.factors)
     extent = tuple((np.array(card.patch) / by).tolist())
@@ -193,18 +199,30 @@ def assess(
         laid = _error_map(assessor, first, patches, seen.shape)
         inside = tuple(slice(0, n) for n in prepared.image.shape)
         errors = {k: resize_image(x[inside], checked.image.shape) for k, x in laid.items()}
-    return replace(
+    assessment = replace(
         blank,
-        scores={
-            name: _score(name, mean, known.get(name), count, coverage)
-            for name, mean in zip(names, means, strict=True)
-        },
+        raw=dict(zip(names, means, strict=True)),
         flags=(*blank.flags, *_unusual(assessor, prepared, patches)),
         objects=count,
         tiles=Tiles(first / by, extent, scores, patches.counts),
         per_object=objects,
         error_map=errors,
     )
+    return calibrated(assessment, assessor.calibrations if calibration is None else calibration)
+
+
+def calibrated(assessment: Assessment, calibrations: Mapping[str, Calibration]) -> Assessment:
+    """Correct raw scores and give them intervals.
+
+    Args:
+        assessment: of an image.
+        calibrations: by metric; without one, scores stay and the interval is all there can be.
+    """
+    scores = {
+        name: _score(name, raw, assessment, calibrations.get(name))
+        for name, raw in assessment.raw.items()
+    }
+    return replace(assessment, scores=scores)
 
 
 def find_weights(weights: str | os.PathLike[str] | Assessor | None, dims: int) -> Assessor:
@@ -318,14 +336,13 @@ def _error_map(
     return found
 
 
-def _score(
-    name: str, mean: float, calibration: Calibration | None, count: float, coverage: float
-) -> Score:
-    """Corrected, in the metric's range; without a calibration the interval is all of it."""
+def _score(name: str, raw: float, assessment: Assessment, calibration: Calibration | None) -> Score:
+    """In the metric's range; lengths in pixels of the image."""
     low, high = bounds(name)
-    if math.isnan(mean):
-        return Score(mean, low, high)
-    if calibration is None:
-        return Score(float(np.clip(mean, low, high)), low, high)
-    found = np.clip(calibration.interval(mean, count, coverage), low, high)
-    return Score(*found.tolist())
+    if math.isnan(raw):
+        return Score(raw, low, high)
+    found = (raw, low, high)
+    if calibration is not None:
+        found = calibration.interval(raw, assessment.objects, assessment.coverage)
+    pixels = assessment.scale if get_metric(name).unit == "length" else 1.0
+    return Score(*(np.clip(found, low, high) / pixels).tolist())
