@@ -28,9 +28,6 @@ class Row(NamedTuple):
     low: float
     high: float
     flags: str
-    objects: float
-    segmented: int
-    diameter: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +78,6 @@ class Assessments:
                     low=score.low,
                     high=score.high,
                     flags="; ".join(a.flags),
-                    objects=round(a.objects, 2),
-                    segmented=a.segmented,
-                    diameter=round(a.diameter, 3),
                 )
 
     def to_csv(self) -> str:

@@ -18,6 +18,7 @@ from segjax.quality.assessments import Assessments, is_higher_better
 from segjax.quality.journal import entries_by_case, entry_of, recalled
 from segjax.quality.pairs import pair_images
 from segjax.quality.predict import (
+    ERRORS,
     OVERLAP,
     Assessment,
     assess,
@@ -174,7 +175,7 @@ class _Work:
         self, assessor: Assessor, names: tuple[str, ...], options: Options, *, pictured: bool
     ):
         self.assessor, self.names, self.options, self.pictured = assessor, names, options, pictured
-        self.mapped = {"false_negative", "false_positive"} <= set(assessor.network.maps)
+        self.mapped = set(ERRORS) <= set(assessor.network.maps)
         self._pictures: dict[str, tuple[float, Picture]] = {}
         self._run = {
             "segjax": __version__,
@@ -198,11 +199,15 @@ class _Work:
             name = pairs[i].name
             if isinstance(loaded, dict):
                 found[name] = recalled(loaded, self.options.coverage)
+                if loaded["picture"] is not None:
+                    self._keep(name, found[name], Picture(**loaded["picture"]))
                 reused += 1
             else:
                 found[name] = self._assess(loaded)
                 if journal is not None:
-                    journal.append(entry_of(name, loaded.hashes, found[name], self._run))
+                    journal.append(
+                        entry_of(name, loaded.hashes, found[name], self._run, self._picture(name))
+                    )
             if progress is not None:
                 progress(i + 1, len(pairs), name)
         return found, reused
@@ -212,10 +217,12 @@ class _Work:
         by_name = {pair.name: pair for pair in pairs}
         for case in cases:
             if case not in self._pictures:
-                self._assess(_load(by_name[case]), draw=True)
+                self._assess(_load(by_name[case]), again=True)
         return {case: self._pictures[case][1] for case in cases}
 
-    def _assess(self, loaded: "_Loaded", *, draw: bool = False) -> Assessment:
+    def _assess(self, loaded: "_Loaded", *, again: bool = False) -> Assessment:
+        """Assess a pair, and draw it if it is among the worst so far, or is looked at again."""
+        options = vars(self.options) | ({"per_object": False} if again else {})
         try:
             assessment = assess(
                 loaded.image.array,
@@ -224,33 +231,40 @@ class _Work:
                 weights=self.assessor,
                 calibration={},
                 error_map=self.pictured and self.mapped,
-                **vars(self.options),
+                **options,
             )
         except InputError as error:
             raise InputError(f"{loaded.pair.prediction}: {error}") from None
-        if self.pictured:
-            self._draw(loaded, assessment, draw)
+        if self.pictured and (again or self._badness(assessment) > self._least()):
+            errors = assessment.error_map or {}
+            missed, extra = (errors.get(name) for name in ERRORS)
+            seen = doubt_picture(
+                loaded.image.array, loaded.labels.array, missed=missed, extra=extra
+            )
+            self._keep(loaded.pair.name, assessment, seen, always=again)
         return replace(assessment, error_map=None, tiles=None)
 
-    def _draw(self, loaded: "_Loaded", assessment: Assessment, draw: bool) -> None:
-        """Keep the picture of an image, if it is among the worst so far."""
+    def _keep(
+        self, case: str, assessment: Assessment, picture: Picture, *, always: bool = False
+    ) -> None:
+        """Keep the picture of an image, and let that of the best go if there are enough."""
+        self._pictures[case] = self._badness(assessment), picture
+        if not always and len(self._pictures) > PICTURES:
+            del self._pictures[min(self._pictures, key=lambda name: self._pictures[name][0])]
+
+    def _picture(self, case: str) -> Picture | None:
+        return self._pictures[case][1] if case in self._pictures else None
+
+    def _least(self) -> float:
+        """How bad an image has to be for its picture to be kept."""
+        full = len(self._pictures) >= PICTURES
+        return min(bad for bad, _ in self._pictures.values()) if full else -math.inf
+
+    def _badness(self, assessment: Assessment) -> float:
         raw = assessment.raw[self.names[0]]
-        badness = -raw if is_higher_better(self.names[0]) else raw
-        badness = -math.inf if math.isnan(raw) else badness
-        kept = sorted((x for x, _ in self._pictures.values()), reverse=True)
-        if not draw and len(kept) >= PICTURES and badness <= kept[PICTURES - 1]:
-            return
-        errors = assessment.error_map or {}
-        seen = doubt_picture(
-            loaded.image.array,
-            loaded.labels.array,
-            missed=errors.get("false_negative"),
-            extra=errors.get("false_positive"),
-        )
-        self._pictures[loaded.pair.name] = badness, seen
-        if not draw and len(self._pictures) > PICTURES:
-            best = min(self._pictures, key=lambda case: self._pictures[case][0])
-            del self._pictures[best]
+        if math.isnan(raw):
+            return -1e30  # at the end, as in the table
+        return -raw if is_higher_better(self.names[0]) else raw
 
 
 class _Loaded(NamedTuple):

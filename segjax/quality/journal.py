@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from segjax import io
 from segjax._errors import InputError
 from segjax.quality.instances import ObjectScores
 from segjax.quality.predict import Assessment, Score
+from segjax.report.overlay import Picture
 from segjax.table import jsonable
 
 
@@ -17,7 +19,11 @@ _KEPT = ("flags", "objects", "segmented", "diameter", "diameter_from", "scale", 
 
 
 def entry_of(
-    case: str, hashes: tuple[str, str], a: Assessment, run: dict[str, Any]
+    case: str,
+    hashes: tuple[str, str],
+    a: Assessment,
+    run: dict[str, Any],
+    picture: Picture | None,
 ) -> dict[str, Any]:
     """What the journal keeps of an image.
 
@@ -26,6 +32,7 @@ def entry_of(
         hashes: of both files.
         a: not calibrated.
         run: all that decides the raw scores.
+        picture: if there is one.
     """
     objects = a.per_object
     return {
@@ -35,6 +42,7 @@ def entry_of(
         "raw": jsonable(dict(a.raw)),
         **{name: jsonable(getattr(a, name)) for name in _KEPT},
         "per_object": None if objects is None else jsonable(objects._asdict()),
+        "picture": None if picture is None else asdict(picture),
     }
 
 
@@ -65,7 +73,7 @@ def entries_by_case(journal: io.Journal | None, run: dict[str, Any]) -> dict[str
         InputError: if that was of something else, or with other options.
     """
     entries = [] if journal is None else journal.entries
-    needed = {"case", "sha256", "run", "raw", "per_object", *_KEPT}
+    needed = {"case", "sha256", "run", "raw", "per_object", "picture", *_KEPT}
     if any(not needed <= entry.keys() for entry in entries):
         raise InputError(f"{journal.path}: is no journal of assess; choose another --output")  # type: ignore[union-attr]
     if any(entry["run"] != run for entry in entries):

@@ -25,7 +25,7 @@ from segjax.quality.weights import Assessor, available_weights, load_weights
 
 
 OVERLAP = 1 / 6
-_ERRORS = ("false_negative", "false_positive")
+ERRORS = ("false_negative", "false_positive")
 _SHARE = 4.0  # of these maps, which are in quarters of a cell
 _AT_ONCE = 256  # patches that are cut before they are run
 
@@ -164,7 +164,7 @@ def assess(
     card = assessor.card
     check_averaging(averaging, card.patch)
     names = outputs_of(assessor, [metric] if isinstance(metric, str) else metric)
-    if error_map and not set(_ERRORS) <= set(assessor.network.maps):
+    if error_map and not set(ERRORS) <= set(assessor.network.maps):
         raise InputError(f"the weights {card.name} give no error map; do not ask for one")
     checked = check(image, labels, assessor.network.dims, channel=channel, relabel=relabel)
     prepared = prepare(checked, card, diameter=diameter, spacing=spacing)
@@ -330,7 +330,7 @@ def _error_map(
 ) -> dict[str, Float[np.ndarray, "*space"]]:
     """Shares of pixels in error, at the scale of the network."""
     found = {}
-    for name in _ERRORS:
+    for name in ERRORS:
         cells = patches.maps[..., assessor.network.maps.index(name)] / _SHARE
         found[name] = np.clip(laid_over(cells, first, assessor.card.patch, shape), 0.0, 1.0)
     return found
