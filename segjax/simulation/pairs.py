@@ -36,7 +36,7 @@ class Pairs:
     def objects(self) -> tuple[int, int]:
         """The largest labels of the reference and of the evaluated segmentation."""
         most = self.nuclei.objects
-        return most, perturbations.most_labels(most, self.perturbations)
+        return most, perturbations.most_labels(most)
 
 
 class Pool(NamedTuple):
