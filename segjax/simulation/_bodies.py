@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from segjax.simulation._fields import plane_noise
-from segjax.simulation._nuclei import Nuclei, Scene
+from segjax.simulation._fields import plane_grain, smooth_noise
+from segjax.simulation._nuclei import Nuclei, Scene, plane_scale
 
 
 _TRIES = 6  # places that a nucleus tries
@@ -54,10 +54,10 @@ class Canvas(NamedTuple):
 
 def arrange(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei) -> Bodies:
     """Draw all bodies; those that found no place lie far outside of the image."""
-    shapes, places = jax.random.split(key)
-    objects = nuclei.objects
-    normal = jax.random.normal(shapes, (4, objects))
-    even = jax.random.uniform(jax.random.fold_in(shapes, 1), (8, objects))
+    objects, dims = nuclei.objects, len(nuclei.shape)
+    normals, evens = jax.random.split(key)
+    normal = jax.random.normal(normals, (4 + _TRIES * dims, objects))
+    even = jax.random.uniform(evens, (7 + _TRIES * dims + objects, objects))
     kind = even[0]
     small = kind < scene.debris
     condensed = ~small & (kind > 1 - scene.mitotic)
@@ -69,7 +69,7 @@ def arrange(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei) -> Bodies:
     brightness = jnp.exp(scene.brightness_spread * jnp.clip(normal[1], -2.5, 2.5))
     brightness *= jnp.where(small, 0.2 + even[3], jnp.where(condensed, 2 + 4 * even[3], 1.0))
     angle = 2 * jnp.pi * even[4]
-    centre = _place(places, scene, nuclei, radius * aspect**0.25)
+    centre = _place(scene, nuclei, radius * aspect**0.25, even[6:].T, normal[4:].T)
     return Bodies(
         centre=centre,
         radius=radius,
@@ -84,20 +84,23 @@ def arrange(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei) -> Bodies:
 
 
 def _place(
-    key: PRNGKeyArray, scene: Scene, nuclei: Nuclei, radius: Float[Array, " object"]
+    scene: Scene,
+    nuclei: Nuclei,
+    radius: Float[Array, " object"],
+    even: Float[Array, "object number"],
+    normal: Float[Array, "object number"],
 ) -> Float[Array, "object dim"]:
     """One after the other, at the first of some places that is free."""
     objects, dims = nuclei.objects, len(nuclei.shape)
-    keys = jax.random.split(key, 2)
-    size = jnp.array(nuclei.shape, jnp.float32) * jnp.array([scene.step, 1, 1][-dims:])
-    even = jax.random.uniform(keys[0], (objects, _TRIES * dims + objects + 1))
-    away = jax.random.normal(keys[1], (objects, _TRIES, dims))
+    size = jnp.array(nuclei.shape, jnp.float32) * jnp.stack(plane_scale(scene, dims))
+    away = normal.reshape(objects, _TRIES, dims)
     away = away / jnp.linalg.norm(away, axis=-1, keepdims=True)
     # Centres lie up to most of a radius beyond the border.
     margin = 0.7 * scene.radius
-    anywhere = even[:, : _TRIES * dims].reshape(objects, _TRIES, dims)
+    clustered = even[:, 0] < scene.clustering
+    lots = even[:, 1 : 1 + objects]
+    anywhere = even[:, 1 + objects :].reshape(objects, _TRIES, dims)
     anywhere = anywhere * (size + 2 * margin) - margin
-    clustered = even[:, -1] < scene.clustering
     wanted = jnp.arange(objects) < jnp.round(scene.count)
 
     def step(state, body):
@@ -116,7 +119,6 @@ def _place(
         return (centre.at[i].set(where), placed.at[i].set(found)), None
 
     start = jnp.full((objects, dims), _NOWHERE), jnp.zeros(objects, bool)
-    lots = even[:, _TRIES * dims : -1]
     order = jnp.arange(objects)
     rows = order, radius, anywhere, away, lots, clustered, wanted
     (centre, _), _ = lax.scan(step, start, rows)
@@ -126,14 +128,12 @@ def _place(
 def paint(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei, bodies: Bodies) -> Canvas:
     """Labels and light of all bodies, without texture and before any blur."""
     shape, dims = nuclei.shape, len(nuclei.shape)
-    scale = jnp.array([scene.step, 1, 1][-dims:])
-    axes = jnp.meshgrid(
-        *(jnp.arange(n, dtype=jnp.float32) for n in shape), indexing="ij", sparse=True
-    )
-    axes = [x * s for x, s in zip(axes, scale, strict=True)]
-    coarse, fine = jax.random.split(key)
-    noise = lambda k, width: plane_noise(k, shape, width, scene.step)
-    outline = 0.9 * noise(coarse, 6.0) + 0.4 * noise(fine, 2.5)
+    lines = (jnp.arange(n, dtype=jnp.float32) for n in shape)
+    axes = jnp.meshgrid(*lines, indexing="ij", sparse=True)
+    axes = [x * s for x, s in zip(axes, plane_scale(scene, dims), strict=True)]
+    grains = [plane_grain(width, scene.step, dims) for width in (6.0, 2.5)]
+    coarse, fine = smooth_noise(key, shape, *grains)
+    outline = 0.9 * coarse + 0.4 * fine
 
     def step(canvas, row):
         label, body = row

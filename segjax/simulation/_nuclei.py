@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import TypeAlias
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from segjax._errors import InputError
@@ -72,13 +73,13 @@ class Nuclei:
     roughness: Range = (0.0, 0.11)
     gap: Range = (0.8, 1.3)
     clustering: Range = (0.0, 0.9)
-    brightness_spread: Range = (0.05, 0.7)
+    brightness_spread: Range = (0.05, 0.6)
     texture: Range = (0.03, 0.4)
     nucleoli: Range = (0.0, 0.8)
     chromocentres: Range = (0.0, 1.5)
     dome: Range = (-0.2, 0.9)
     overlap: Range = (0.0, 0.8)
-    mitotic: Range = (0.0, 0.3)
+    mitotic: Range = (0.0, 0.2)
     debris: Range = (0.0, 0.4)
     defocus: Range = (1.0, 8.0)
     psf: Range = (0.3, 2.0)
@@ -94,7 +95,7 @@ class Nuclei:
     annotation_offset: Range = (-1.0, 2.0)
     smallest: int = 6
     visible: float = 1.0
-    contrast_to_noise: Range = (1.5, 100.0)
+    contrast_to_noise: Range = (1.5, 150.0)
     poisson: Range = (0.0, 1.0)
     enlarged: Range = (0.4, 2.4)
     bits: Range = (8.0, 12.0)
@@ -137,3 +138,9 @@ def _check(nuclei: Nuclei) -> None:
             raise InputError(f"{name} is (least, most), got ({low}, {high}): swap them")
         if name in _RATIOS and low <= 0:
             raise InputError(f"{name} must be positive, got ({low}, {high})")
+
+
+def plane_scale(scene: Scene, dims: int) -> tuple[Float[Array, ""], ...]:
+    """Length of a voxel along each axis, in pixels of the plane."""
+    one = jnp.ones_like(scene.step)
+    return (scene.step, one, one)[-dims:]

@@ -71,9 +71,10 @@ VOLUME = replace(
     SIM_PLUS,
     shape=(16, 64, 64),
     objects=12,
-    count=(1.0, 12.0),
-    radius=(6.0, 12.0),
-    contrast_to_noise=(2.0, 12.0),
+    count=(3.0, 12.0),
+    radius=(7.0, 12.0),
+    step=(1.5, 4.0),
+    contrast_to_noise=(3.0, 12.0),
     psf=(0.6, 1.2),
 )
 
