@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from types import SimpleNamespace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -111,16 +111,21 @@ _RARE = ("bend", "chromocentres", "mitotic", "debris", "defocus", "ghosts", "str
 _RANGES = tuple(f.name for f in fields(Nuclei) if f.name not in _FIXED)
 
 
+def ranges(nuclei: Nuclei) -> dict[str, Range]:
+    """All that is drawn anew for each image."""
+    return {name: getattr(nuclei, name) for name in _RANGES}
+
+
 def draw_scene(key: PRNGKeyArray, nuclei: Nuclei) -> Scene:
     """One number from each range."""
     _check(nuclei)
     evens = jax.random.uniform(key, (len(_RANGES),))
-    return Scene(
-        **{n: _between(n, getattr(nuclei, n), e) for n, e in zip(_RANGES, evens, strict=True)}
-    )
+    drawn = zip(ranges(nuclei).items(), evens, strict=True)
+    return Scene(**{name: between(name, ends, even) for (name, ends), even in drawn})
 
 
-def _between(name: str, ends: Range, even: Float[Array, ""]) -> Float[Array, ""]:
+def between(name: str, ends: Range, even: Any) -> Any:
+    """The number of the range of this name that an even number from 0 to 1 stands for."""
     low, high = ends
     if name in _RATIOS:
         return low * (high / low) ** even
@@ -132,8 +137,7 @@ def _check(nuclei: Nuclei) -> None:
         raise InputError(f"phantoms have two or three axes of at least 1, got {nuclei.shape}")
     if nuclei.objects < 1:
         raise InputError(f"phantoms need room for 1 object at least, got {nuclei.objects}")
-    for name in _RANGES:
-        low, high = getattr(nuclei, name)
+    for name, (low, high) in ranges(nuclei).items():
         if not low <= high:
             raise InputError(f"{name} is (least, most), got ({low}, {high}): swap them")
         if name in _RATIOS and low <= 0:
