@@ -120,10 +120,10 @@ def _paint(
         depth_of_light = depth - min(max(scene.annotation_offset, -most), most)
         cover = np.clip(0.5 + depth_of_light / body.soft, 0, 1)
         fall = (1 - scene.dome * np.minimum(share, 1) ** 2) / (1 - scene.dome / 2)
-        new, old = body.brightness * cover * fall, light[box]
+        new = body.brightness * cover * fall
         upper = share < nearest[box]
         labels[box][upper & (depth > 0)] = label
-        light[box] = np.where(upper, new + scene.overlap * old, old + scene.overlap * new)
+        light[box] = np.where(upper, new, light[box])
         np.minimum(nearest[box], share, out=nearest[box])
     return labels, light
 

@@ -38,7 +38,6 @@ class Nuclei:
         nucleoli: depth of dark nucleoli; 1 for black.
         chromocentres: height of bright spots above the rest of the nucleus.
         dome: fall of the brightness from centre to edge; negative for a bright rim.
-        overlap: how much of the light of the lower of two nuclei passes the upper one.
         mitotic: share of condensed bodies: small, bright, elongated or crumbly.
         debris: share of small bodies, micronuclei and apoptotic ones, that have a label.
         defocus: width of the edge of the nuclei that are out of focus.
@@ -78,7 +77,6 @@ class Nuclei:
     nucleoli: Range = (0.0, 0.8)
     chromocentres: Range = (0.0, 1.5)
     dome: Range = (-0.2, 0.9)
-    overlap: Range = (0.0, 0.8)
     mitotic: Range = (0.0, 0.2)
     debris: Range = (0.0, 0.4)
     defocus: Range = (1.0, 8.0)

@@ -98,9 +98,9 @@ def simulate(key: PRNGKeyArray, nuclei: Nuclei) -> Phantom:
         >>> phantom.image.shape, int(phantom.labels.max()) <= 3
         ((32, 32), True)
     """
-    scenery, bodies, outlines, light, camera = jax.random.split(key, 5)
+    scenery, bodies, outlines, optics, camera = jax.random.split(key, 5)
     scene = draw_scene(scenery, nuclei)
     cells = arrange(bodies, scene, nuclei)
-    canvas = paint(outlines, scene, nuclei, cells)
-    image = illuminate(light, scene, canvas.light)
-    return Phantom(expose(camera, scene, image), annotate(scene, nuclei, cells, canvas.labels))
+    labels, light = paint(outlines, scene, nuclei, cells)
+    image = expose(camera, scene, illuminate(optics, scene, light))
+    return Phantom(image, annotate(scene, nuclei, cells, labels))
