@@ -79,8 +79,8 @@ def _place(
     scene: Scene,
     nuclei: Nuclei,
     radius: Float[Array, " object"],
-    even: Float[Array, "object number"],
-    normal: Float[Array, "object number"],
+    even: Float[Array, "object evens"],
+    normal: Float[Array, "object normals"],
 ) -> Float[Array, "object dim"]:
     """One after the other, at the first of some places that is free."""
     objects, dims = nuclei.objects, len(nuclei.shape)
@@ -176,8 +176,9 @@ def _light(
     scale: tuple[Float[Array, ""], ...],
 ) -> Float[Array, "*space"]:
     """Bright within, with an edge that is soft and off the label's by the annotation's offset."""
-    # To first order this is the distance to the edge in pixels, positive within.
-    depth = (1 - share) * lax.rsqrt(_steepness(share, scale) + 1e-8)
+    # The distance to the edge in pixels, positive within; exact for discs, else to first order.
+    root = jnp.sqrt(share)
+    depth = 2 * root * (1 - root) * lax.rsqrt(_steepness(share, scale) + 1e-8)
     most = 0.4 * bodies.radius
     offset = jnp.clip(scene.annotation_offset, -most, most)
     rows = jnp.stack([bodies.brightness, bodies.soft, offset], -1)
@@ -203,10 +204,8 @@ def annotate(
     scene: Scene, nuclei: Nuclei, bodies: Bodies, labels: Int32[Array, "*space"]
 ) -> Int32[Array, "*space"]:
     """Labels as someone drew them: on the camera's pixels, without what hardly shows."""
-    *_, height, width = labels.shape
-    row, column = (_pixel_middles(n, scene.enlarged) for n in (height, width))
-    planes = labels.reshape(-1, height * width)
-    drawn = planes[:, (row[:, None] * width + column).reshape(-1)].reshape(labels.shape)
+    row, column = (_pixel_middles(n, scene.enlarged) for n in labels.shape[-2:])
+    drawn = labels[..., row[:, None], column]
     size = jnp.zeros(nuclei.objects + 1, jnp.int32).at[drawn].add(1)
     seen = bodies.brightness * scene.contrast_to_noise >= nuclei.visible
     kept = (size >= nuclei.smallest) & jnp.pad(seen, (1, 0))

@@ -92,7 +92,7 @@ def _gaussian(
 
 
 def _along_axes(
-    image: Float[Array, "..."], matrices: list[Float[Array, "place knot"]]
+    image: Float[Array, "..."], matrices: list[Float[Array, "_ _"]]
 ) -> Float[Array, "..."]:
     for axis, matrix in enumerate(matrices):
         product = jnp.tensordot(matrix, image, (1, axis), precision=lax.Precision.HIGHEST)

@@ -93,10 +93,11 @@ def simulate(key: PRNGKeyArray, nuclei: Nuclei) -> Phantom:
         InputError: if a range is reversed, or the shape has not two or three axes.
 
     Example:
+        >>> from functools import partial
         >>> import jax
-        >>> phantom = simulate(jax.random.key(0), Nuclei(shape=(32, 32), objects=3))
-        >>> phantom.image.shape, int(phantom.labels.max()) <= 3
-        ((32, 32), True)
+        >>> many = jax.jit(jax.vmap(partial(simulate, nuclei=WIDE)))
+        >>> jax.eval_shape(many, jax.random.split(jax.random.key(0), 16)).labels.shape
+        (16, 96, 96)
     """
     scenery, bodies, outlines, optics, camera = jax.random.split(key, 5)
     scene = draw_scene(scenery, nuclei)
