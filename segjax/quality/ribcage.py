@@ -29,10 +29,10 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from segjax._errors import InputError
+from segjax.simulation.maps import MAPS
 
 
 KINDS = ("ribcage", "siamese", "naive")
-MAPS = ("false_negative", "false_positive", "matched", "objects")
 _ACTIVATIONS = {"leaky_relu": lambda x: jnp.where(x > 0, x, 0.01 * x), "relu": jax.nn.relu}
 
 
@@ -46,10 +46,9 @@ class Network:
         channels: channels of a stream after each block.
         dense: widths of the fully connected layers before the output.
         outputs: the scores predicted, names of `segjax.simulation.TARGETS`.
-        maps: auxiliary maps predicted on the grid of the last block (see `MAPS`): the shares of
-            a cell's pixels that are missed and that are spurious, the number of reference objects
-            (in eighths of the patch), and the same weighted by each object's IoU. Where the last
-            two are both there, their ratio is handed to the fully connected layers.
+        maps: auxiliary maps predicted on the grid of the last block (see
+            `segjax.simulation.maps`). With both "matched" and "objects" their ratio, which is
+            SEG, is handed to the fully connected layers too.
         padding: "VALID" (the authors' 2-D code) loses a pixel at each border in every block;
             "SAME" (their 3-D code) does not.
         activation: "leaky_relu" (slope 0.01, the authors' code) or "relu" (the paper).

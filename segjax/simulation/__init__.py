@@ -1,1 +1,1 @@
-"""Images and segmentations with known scores, made on the device."""
+"""Images whose truth is known: phantoms, and what segmentations make of them."""

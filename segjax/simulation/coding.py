@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from segjax._errors import InputError
+from segjax.simulation._label_tools import highest, lowest
 
 
 CODINGS = ("trinary", "binary")
@@ -32,10 +33,7 @@ def normalise(
 
 def inner_boundary(labels: Int[Array, "*space"]) -> Bool[Array, "*space"]:
     """Pixels of objects beside another label or the background (also across corners)."""
-    least, most = labels, labels
-    for axis in range(labels.ndim):
-        least, most = _of_three(least, axis, jnp.minimum), _of_three(most, axis, jnp.maximum)
-    return (least != most) & (labels > 0)
+    return (highest(labels) != lowest(labels)) & (labels > 0)
 
 
 def code(labels: Int[Array, "*space"], coding: str = "trinary") -> Float[Array, "*space"]:
@@ -51,14 +49,3 @@ def code(labels: Int[Array, "*space"], coding: str = "trinary") -> Float[Array, 
     if coding == "binary":
         return (labels > 0).astype(jnp.float32)
     return jnp.where(inner_boundary(labels), 1.0, 0.5 * (labels > 0))
-
-
-def _of_three(x: Array, axis: int, extreme: object) -> Array:
-    """The extreme of each pixel and its two neighbours along an axis; borders repeat."""
-    padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(x.ndim)], mode="edge")
-    n = x.shape[axis]
-    first, middle, last = (
-        padded[tuple(slice(i, i + n) if a == axis else slice(None) for a in range(x.ndim))]
-        for i in range(3)
-    )
-    return extreme(extreme(first, middle), last)  # pyright: ignore[reportCallIssue]

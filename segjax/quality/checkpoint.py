@@ -1,0 +1,55 @@
+"""Checkpoints of a training run, written by orbax: whole or not at all."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from segjax._errors import InputError
+
+
+class Checkpoints:
+    """The last two checkpoints in a folder; a damaged or unfinished one is passed over."""
+
+    def __init__(self, folder: Path):
+        import orbax.checkpoint as orbax
+
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._orbax = orbax
+        options = orbax.CheckpointManagerOptions(max_to_keep=2, create=True)
+        self._manager = orbax.CheckpointManager(folder.resolve(), options=options)
+
+    def save(self, step: int, state: Any) -> None:
+        """Write a checkpoint and wait until it is on the disk."""
+        state = jax.tree.map(_plain, state)
+        self._manager.save(step, args=self._orbax.args.StandardSave(state), force=True)
+        self._manager.wait_until_finished()
+
+    def load(self, like: Any) -> Any | None:
+        """The last checkpoint, of the structure and on the devices of `like`; None without any.
+
+        Raises:
+            InputError: if there are checkpoints, and none can be read.
+        """
+        reasons = []
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                return self._manager.restore(
+                    step, args=self._orbax.args.StandardRestore(jax.tree.map(_plain, like))
+                )
+            except Exception as error:  # orbax raises whatever its storage does
+                reasons.append(f"step {step}: {str(error).splitlines()[0][:200]}")
+        if reasons:
+            raise InputError(
+                f"no checkpoint in {self._manager.directory} can be read ({'; '.join(reasons)}); "
+                f"train anew into another folder"
+            )
+        return None
+
+    def close(self) -> None:
+        self._manager.close()
+
+
+def _plain(x: Any) -> Any:
+    return x[...] if hasattr(x, "get_value") else x

@@ -1,0 +1,83 @@
+"""What a training run says of itself: lines of a CSV file, and TensorBoard events."""
+
+import csv
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from segjax.quality.scoring import Agreement
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run at one of its validations.
+
+    Attributes:
+        step: updates so far.
+        steps: of all.
+        pairs: seen so far.
+        seconds: since the start, those before a resume included.
+        rate: pairs per second since the last validation.
+        loss: mean squared error of the scores since then.
+        validation: how the averaged weights do on the fixed validation set, by output.
+    """
+
+    step: int
+    steps: int
+    pairs: int
+    seconds: float
+    rate: float
+    loss: float
+    validation: Mapping[str, Agreement]
+
+
+class Log:
+    """`log.csv` in a folder, and TensorBoard events beside it where tensorboardX is there."""
+
+    def __init__(self, folder: Path, *, after: int = 0):
+        """Open the log; what was logged beyond the step that a run resumes after is forgotten."""
+        self.path = folder / "log.csv"
+        kept = []
+        if after and self.path.exists():
+            with self.path.open(newline="") as file:
+                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= after]
+        self.columns: list[str] = list(kept[0]) if kept else []
+        with self.path.open("w", newline="") as file:
+            if kept:
+                writer = csv.DictWriter(file, self.columns)
+                writer.writeheader()
+                writer.writerows(kept)
+        self.events = None
+        if importlib.util.find_spec("tensorboardX"):
+            from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
+
+            self.events = SummaryWriter(str(folder / "events"), purge_step=after or None)
+
+    def write(self, progress: Progress) -> None:
+        """Add one line."""
+        row = _row(progress)
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if not self.columns:
+                self.columns = list(row)
+                writer.writeheader()
+            writer.writerow(row)
+        if self.events is not None:
+            for name, value in row.items():
+                self.events.add_scalar(name, value, progress.step)
+            self.events.flush()
+
+
+def _row(progress: Progress) -> dict[str, float]:
+    row: dict[str, float] = {
+        "step": progress.step,
+        "pairs": progress.pairs,
+        "seconds": round(progress.seconds, 1),
+        "pairs per second": round(progress.rate, 1),
+        "loss": progress.loss,
+    }
+    for output, result in progress.validation.items():
+        for name in ("r", "mae", "rmse", "bias"):
+            row[f"{output} {name}"] = getattr(result, name)
+    return row

@@ -1,0 +1,543 @@
+"""Perturbations: what segmentations make of a true label map, drawn at random.
+
+Every perturbation has one signature, so that it can be used alone: a key, labels from 0 to
+`most`, the image, and an amount that may be traced (0 leaves the labels as they are). `perturb`
+draws amounts and chains them. All shapes are fixed; a perturbation that is not drawn has the
+amount 0, which under `vmap` is cheaper than a branch.
+
+Half of the segmentations follow the image, as those of real methods do: an image is thresholded
+too high or too low, and its foreground is divided among seeds, of which some are missing.
+
+References:
+    Aharoni et al. (2025), see `segjax.quality.ribcage`: five-state morphology, warp, merges.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Int32, PRNGKeyArray
+
+from segjax._errors import InputError
+from segjax.ops.components import components
+from segjax.simulation._fields import blur, smooth_noise
+from segjax.simulation._label_tools import (
+    centroids_of,
+    highest,
+    lowest,
+    means_of,
+    morphed,
+    places,
+    sizes_of,
+)
+
+
+_SPURIOUS = 4  # as many objects at most are added that are not there
+
+
+@dataclass(frozen=True)
+class Perturbations:
+    """How often and how strongly labels are perturbed; chances are per image.
+
+    Lengths are in voxels. Amounts grow with the severity of an image.
+
+    Attributes:
+        severity: least and greatest severity, from 0 (mild) to 1; drawn evenly for each image.
+        untouched: chance that a segmentation is perfect.
+        follows_image: chance that it is a threshold of the image, not made from the truth.
+        fused: chance that touching objects of such a threshold stay one.
+        unseeded: greatest share of seeds that such a threshold misses.
+        split: chance of splits; then up to this share of the objects: `split_share`.
+        removed: chance of removals, up to `removed_share`.
+        dim_missed: chance that the dimmest objects are missed.
+        morphology: chance of erosion, dilation, opening and closing (with identity).
+        radius: greatest radius of the structuring element.
+        coherent: chance that all objects of an image undergo the same.
+        merged: chance of merging objects that touch, up to `merged_share` of the contacts.
+        warped: chance of a non-rigid warp.
+        warp: least and greatest root mean square of its displacement along each axis. The
+            paper's field, U(-512, 512) smoothed by a Gaussian of 38, has 2.2 (in two axes).
+        warp_width: standard deviations of that Gaussian, for a fine and a coarse warp.
+        shifted: chance that all is shifted to one side, by `shift` on average.
+        spurious: chance of objects that are not there, up to 4.
+        smallest: greatest size of the pieces that are dropped at last.
+    """
+
+    severity: tuple[float, float] = (0.0, 1.0)
+    untouched: float = 0.04
+    follows_image: float = 0.5
+    fused: float = 0.3
+    unseeded: float = 0.7
+    split: float = 0.25
+    split_share: float = 0.7
+    removed: float = 0.2
+    removed_share: float = 0.8
+    dim_missed: float = 0.2
+    morphology: float = 0.6
+    radius: int = 6
+    coherent: float = 0.5
+    merged: float = 0.3
+    merged_share: float = 1.0
+    warped: float = 0.6
+    warp: tuple[float, float] = (0.2, 3.0)
+    warp_width: tuple[float, float] = (6.0, 19.0)
+    shifted: float = 0.15
+    shift: float = 4.0
+    spurious: float = 0.25
+    smallest: float = 40.0
+
+    def __post_init__(self) -> None:
+        for name in _CHANCES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be from 0 to 1")
+        if self.radius < 0:
+            raise InputError(f"radius is {self.radius}; it must not be negative")
+
+
+_CHANCES = (
+    *("untouched", "follows_image", "fused", "unseeded", "split", "split_share", "removed"),
+    *("removed_share", "dim_missed", "morphology", "coherent", "merged", "merged_share"),
+    *("warped", "shifted", "spurious"),
+)
+
+WIDE = Perturbations()
+
+# The paper's two stages: five-state morphology of each object with sigma U{1..4}, then the warp
+# (its lengths halved, as phantoms are of half its scale); touching objects may fuse.
+PAPER = Perturbations(
+    severity=(1.0, 1.0),
+    untouched=0.0,
+    follows_image=0.0,
+    split=0.0,
+    removed=0.0,
+    dim_missed=0.0,
+    morphology=1.0,
+    radius=4,
+    coherent=0.0,
+    merged=0.3,
+    warped=0.8,
+    warp=(1.1, 1.1),
+    warp_width=(19.0, 19.0),
+    shifted=0.0,
+    spurious=0.0,
+    smallest=1.0,
+)
+
+PAPER_VOLUME = replace(PAPER, radius=2, warp=(0.8, 1.2), warp_width=(8.0, 8.0))
+
+
+def most_labels(objects: int) -> int:
+    """The largest label that `perturb` returns for a reference of so many objects."""
+    return 4 * objects
+
+
+def perturb(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    how: Perturbations,
+    *,
+    objects: int,
+) -> Int32[Array, "*space"]:
+    """Draw one imperfect segmentation; pure, for `jit` and `vmap`.
+
+    Args:
+        key: fixes all that is random.
+        labels: the truth, 0 to `objects`.
+        image: of the same shape, in any range.
+        how: what happens, how often and how strongly; static.
+        objects: the largest label; static.
+
+    Returns:
+        Labels from 0 to `most_labels(objects)`, each in one piece (but for an untouched truth).
+    """
+    if labels.shape != image.shape:
+        raise InputError(f"labels {labels.shape} and image {image.shape} differ in shape")
+    draw, followed, *keys = jax.random.split(key, 12)
+    a = _draw_amounts(draw, how)
+    truth = labels.astype(jnp.int32)
+    now = truth
+    if how.follows_image:
+        traced = follow_image(followed, truth, image, a.follow, most=objects)
+        now = jnp.where(a.follows, traced, now)
+    most = objects
+    if how.split:
+        for k in keys[:2]:
+            now = split(k, now, image, a.split, most=most)
+            most *= 2
+    steps = (
+        (remove, how.removed, a.removed),
+        (miss_dim, how.dim_missed, a.dim_missed),
+        (morph, how.morphology, a.morphology),
+        (merge, how.merged, a.merged),
+        (warp, how.warped, a.warp),
+        (shift, how.shifted, a.shift),
+    )
+    for k, (step, chance, amount) in zip(keys[2:8], steps, strict=True):
+        if chance:
+            now = step(k, now, image, amount, most=most)
+    if how.spurious:
+        now = add_spurious(keys[8], now, image, a.spurious, most=most)
+    now = relabel(now, a.smallest, most=most_labels(objects))
+    return jnp.where(a.untouched, truth, now)
+
+
+class Follow(NamedTuple):
+    """How a segmentation follows an image.
+
+    Attributes:
+        level: threshold between the background (0) and a typical object (1).
+        own: whether the level is relative to each object, not to the image.
+        local: how much of a broad blur is taken off, as local thresholds do.
+        smoothing: standard deviation of the blur before the threshold, in voxels.
+        fused: whether touching objects stay one.
+        unseeded: share of the objects that have no seed and fall to their neighbours.
+        jitter: of the seeds, as a share of the radius.
+    """
+
+    level: Any
+    own: Any
+    local: Any
+    smoothing: Any
+    fused: Any
+    unseeded: Any
+    jitter: Any
+
+
+class Morphology(NamedTuple):
+    """Five-state morphology.
+
+    Attributes:
+        radius: greatest radius of the structuring element, in voxels.
+        coherent: whether all objects undergo the same.
+        largest: the most that `radius` may be; static.
+    """
+
+    radius: Any
+    coherent: Any
+    largest: int
+
+
+class Warp(NamedTuple):
+    """A non-rigid warp.
+
+    Attributes:
+        rms: root mean square of the displacement along each axis, in voxels.
+        width: standard deviation of the Gaussian that smooths it, in voxels.
+        finest: the least that `width` may be; static.
+    """
+
+    rms: Any
+    width: Any
+    finest: float
+
+
+class _Amounts(NamedTuple):
+    """One draw of everything that `Perturbations` has a chance for."""
+
+    untouched: Any
+    follows: Any
+    follow: Follow
+    split: Any
+    removed: Any
+    dim_missed: Any
+    morphology: Morphology
+    merged: Any
+    warp: Warp
+    shift: Any
+    spurious: Any
+    smallest: Any
+
+
+def _draw_amounts(key: PRNGKeyArray, how: Perturbations) -> _Amounts:
+    evens = iter(jax.random.uniform(key, (32,)))
+    even = lambda: next(evens)
+    severity = how.severity[0] + (how.severity[1] - how.severity[0]) * even()
+    hit = lambda chance: even() < chance
+    sometimes = lambda chance, amount: jnp.where(hit(chance), amount, 0.0)
+    follows = hit(how.follows_image)
+    # Half of the error is the threshold's already.
+    milder = jnp.where(follows, 0.5, 1.0) * severity
+    own = hit(0.4)
+    # As bad a threshold may be too low as too high.
+    away = (0.1 + 0.9 * severity) * (even() - 0.5)
+    level = jnp.where(own, 0.5 + 0.9 * away, jnp.exp(jnp.log(0.35) + 3.2 * away))
+    follow = Follow(
+        level=level,
+        own=own,
+        local=sometimes(0.3, even()),
+        smoothing=0.4 + 2.1 * even() ** 2,
+        fused=hit(how.fused),
+        unseeded=sometimes(0.5, how.unseeded * severity * even()),
+        jitter=0.6 * severity * even(),
+    )
+    low, high = how.warp
+    width = jnp.where(hit(0.5), *how.warp_width)
+    radius = jnp.floor(1.0 + even() * jnp.minimum(1.0 + (how.radius - 1) * milder, how.radius))
+    return _Amounts(
+        untouched=hit(how.untouched),
+        follows=follows,
+        follow=follow,
+        split=sometimes(how.split, how.split_share * even()) * jnp.where(follows, 0.6, 1.0),
+        removed=sometimes(how.removed, how.removed_share * severity * even()),
+        dim_missed=sometimes(how.dim_missed, severity * even()),
+        morphology=Morphology(
+            sometimes(how.morphology * jnp.where(follows, 0.5, 1.0), radius),
+            hit(how.coherent),
+            how.radius,
+        ),
+        merged=sometimes(how.merged, how.merged_share * even()),
+        warp=Warp(
+            sometimes(how.warped, low + (high - low) * milder * even()), width, min(how.warp_width)
+        ),
+        shift=sometimes(how.shifted, how.shift * severity),
+        spurious=sometimes(how.spurious, even()),
+        smallest=1.0 + how.smallest * even() ** 3,
+    )
+
+
+def follow_image(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Follow,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Threshold the image, and divide its foreground among seeds near the objects' centres.
+
+    Each voxel falls to the seed that is nearest relative to its object's radius.
+    """
+    jitters, missed, chosen = jax.random.split(key, 3)
+    sizes = sizes_of(labels, most)
+    there = (sizes > 0).at[0].set(False)
+    radius = (jnp.maximum(sizes, 1.0) / _UNIT_BALL[labels.ndim]) ** (1 / labels.ndim)
+    centre = centroids_of(labels, sizes)
+    centre += amount.jitter * radius[:, None] * jax.random.normal(jitters, centre.shape)
+    ballot = jax.random.uniform(missed, there.shape)
+    # The object with the highest ballot has its seed always: somebody must own the foreground.
+    seeded = there & ((ballot >= amount.unseeded) | (ballot == jnp.max(ballot * there)))
+    owner = _nearest(centre, radius, seeded, labels.shape)
+
+    smooth = blur(image, (amount.smoothing,) * labels.ndim)
+    means = means_of(smooth, labels, sizes)
+    typical = means[jnp.argmax(jax.random.uniform(chosen, there.shape) * there)]
+    broad = blur(image, (_BROAD,) * labels.ndim) - means[0]
+    reach = jnp.where(amount.own, jnp.where(there, means, typical)[owner], typical) - means[0]
+    above = smooth - means[0] - amount.local * broad > amount.level * reach
+    return jnp.where(above, jnp.where(amount.fused, 1, owner), 0)
+
+
+_UNIT_BALL = {2: 3.14159265, 3: 4.18879020}
+_BROAD = 10.0
+
+
+def _nearest(centre: Array, radius: Array, active: Array, shape: tuple[int, ...]) -> Array:
+    """The active label whose centre is nearest to each voxel, relative to its radius."""
+    weight = 1.0 / jnp.maximum(radius, 1.0) ** 2
+    place = jnp.stack([p.ravel() for p in places(shape)], -1)
+    square = (place**2).sum(-1)[:, None] * weight
+    square += (centre**2).sum(-1) * weight - 2.0 * place @ (centre * weight[:, None]).T
+    # The minimum of whole numbers whose last digits are the label is faster than an argmin.
+    label = jnp.arange(radius.size)
+    steps = jnp.clip(square * 256.0, 0.0, 2.0**31 / radius.size - 2.0).astype(jnp.int32)
+    keyed = jnp.where(active, steps * radius.size + label, jnp.iinfo(jnp.int32).max)
+    return (keyed.min(-1) % radius.size).reshape(shape)
+
+
+def split(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Float[Array, ""] | float,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Cut a share of the objects in two, by a plane near the centre; sometimes with a gap.
+
+    Returns:
+        Labels up to twice `most`: the part cut off has the object's label plus `most`.
+    """
+    directions, others = jax.random.split(key)
+    direction = jax.random.normal(directions, (most + 1, labels.ndim))
+    direction /= jnp.linalg.norm(direction, axis=-1, keepdims=True)
+    chosen, offset, gap = jax.random.uniform(others, (3, most + 1))
+    sizes = sizes_of(labels, most)
+    radius = (sizes / _UNIT_BALL[labels.ndim]) ** (1 / labels.ndim)
+    # The signed distance to the plane, from one table so that labels are looked up once.
+    constant = (centroids_of(labels, sizes) * direction).sum(-1) + (offset - 0.5) * radius
+    cut = (chosen < amount).at[0].set(False)
+    table = jnp.concatenate([direction, constant[:, None], cut[:, None]], -1)[labels]
+    away = sum(p * table[..., i] for i, p in enumerate(places(labels.shape))) - table[..., -2]
+    cut = table[..., -1] > 0
+    parts = jnp.where(cut & (away > 0), labels + most, labels)
+    return jnp.where(cut & (jnp.abs(away) < gap[0]), 0, parts)
+
+
+def remove(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Float[Array, ""] | float,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Miss a share of the objects."""
+    return _keep(labels, jax.random.uniform(key, (most + 1,)) >= amount)
+
+
+def miss_dim(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Float[Array, ""] | float,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Miss the objects dimmer than a level between the dimmest (0) and the brightest (1)."""
+    sizes = sizes_of(labels, most)
+    means = means_of(image, labels, sizes)
+    there = (sizes > 0).at[0].set(False)
+    lowest_, highest_ = (
+        jnp.min(means, where=there, initial=jnp.inf),
+        jnp.max(means, where=there, initial=-jnp.inf),
+    )
+    return _keep(labels, (means >= lowest_ + amount * (highest_ - lowest_)) | (amount == 0))
+
+
+def _keep(labels: Array, kept: Array) -> Array:
+    return jnp.where(kept[labels], labels, 0)
+
+
+def morph(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Morphology,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Five-state morphology: identity, erosion, dilation, opening or closing of each object.
+
+    The structuring element is a square or cube of side 2 r + 1, r drawn evenly from 1 to the
+    radius, for each object or for all alike. Objects do not grow into others.
+    """
+    state, radius = jax.random.uniform(key, (2, most + 1))
+    state = jnp.floor(5.0 * jnp.where(amount.coherent, state[0], state)).astype(jnp.int32)
+    radius = jnp.where(amount.coherent, radius[0], radius)
+    radius = jnp.ceil(amount.radius * radius).astype(jnp.int32)
+    first, second = jnp.asarray(_FIVE_STATES)[:, state]
+
+    # Bytes are four times as fast as words.
+    small = labels.astype(jnp.uint8 if most < 256 else jnp.int32)
+    return morphed(small, (first, second), radius, steps=amount.largest).astype(jnp.int32)
+
+
+# Identity, erosion, dilation, opening, closing: first and second direction.
+_FIVE_STATES = ((0, -1, 1, -1, 1), (0, 0, 0, 1, -1))
+
+
+def merge(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Float[Array, ""] | float,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Merge objects over a share of the contacts; those a voxel apart touch, and it is filled."""
+    number = most + 1
+    above = highest(labels)
+    below = lowest(jnp.where(labels == 0, number, labels))
+    below = jnp.where(below == number, 0, below)
+    touching = jnp.zeros((number, number), bool).at[below, above].set(True)
+    touching = touching.at[0].set(False).at[:, 0].set(False)
+    open_ = touching & (jax.random.uniform(key, touching.shape) < amount)
+    joined = open_ | open_.T | jnp.eye(number, dtype=bool)
+    target = jnp.arange(number)
+    for _ in range(3):  # chains of up to 8 objects become one
+        target = jnp.min(jnp.where(joined, target[None], number), -1)
+        target = target[target]
+    within = (labels == 0) & (target[below] == target[above]) & (below > 0)
+    return jnp.where(within, target[above], target[labels]).astype(jnp.int32)
+
+
+def warp(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Warp,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Move voxels by a smooth random field; nearest neighbour, borders repeat."""
+    knots = (1.5 * amount.finest,) * labels.ndim
+    width = (amount.width,) * labels.ndim
+    at = []
+    for k, place in zip(jax.random.split(key, labels.ndim), places(labels.shape), strict=True):
+        field = amount.rms * smooth_noise(k, labels.shape, width, knots=knots)
+        at.append(jnp.round(place + field).astype(jnp.int32))
+    inside = (jnp.clip(x, 0, n - 1) for x, n in zip(at, labels.shape, strict=True))
+    return labels[tuple(inside)].astype(jnp.int32)
+
+
+def shift(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Float[Array, ""] | float,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Move all objects to one side, by a normal number of voxels with this standard deviation."""
+    by = jnp.round(amount * jax.random.normal(key, (labels.ndim,))).astype(jnp.int32)
+    for axis, n in enumerate(labels.shape):
+        source = jnp.arange(n) - by[axis]
+        inside = ((source >= 0) & (source < n)).reshape([-1 if a == axis else 1 for a in range(labels.ndim)])  # fmt: skip  # noqa: E501
+        labels = jnp.where(inside, jnp.take(labels, jnp.clip(source, 0, n - 1), axis), 0)
+    return labels.astype(jnp.int32)
+
+
+def add_spurious(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Float[Array, ""] | float,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Add up to 4 ellipsoids where there is no object: a share of these 4.
+
+    Returns:
+        Labels up to `most` + 4.
+    """
+    draws = jax.random.uniform(key, (_SPURIOUS, 2 * labels.ndim + 1))
+    shape = jnp.asarray(labels.shape, jnp.float32)
+    for i in range(_SPURIOUS):
+        centre, stretch = draws[i, : labels.ndim] * shape, draws[i, labels.ndim : -1]
+        radius = (3.0 + 9.0 * draws[i, -1]) * jnp.exp(0.8 * (stretch - 0.5))
+        away = sum(
+            ((p - c) / r) ** 2 for p, c, r in zip(places(labels.shape), centre, radius, strict=True)
+        )
+        added = (away < 1.0) & (labels == 0) & (i < jnp.ceil(_SPURIOUS * amount))
+        labels = jnp.where(added, most + 1 + i, labels)
+    return labels.astype(jnp.int32)
+
+
+def relabel(
+    labels: Int[Array, "*space"], smallest: Float[Array, ""] | float, *, most: int
+) -> Int32[Array, "*space"]:
+    """Number the connected pieces of all labels anew, without the small ones.
+
+    Args:
+        labels: any label map.
+        smallest: pieces of fewer voxels become background.
+        most: pieces beyond so many become background.
+    """
+    pieces, _ = components(labels)
+    size = jnp.zeros(pieces.size + 1).at[pieces.ravel()].add(1.0)
+    kept = (size >= smallest).at[0].set(False)
+    number = jnp.cumsum(kept)
+    number = jnp.where(kept & (number <= most), number, 0).astype(jnp.int32)
+    return number[pieces]
