@@ -53,7 +53,7 @@ class Calibration:
 
     def spread(self, counts: float | Float[np.ndarray, " image"]) -> Float[np.ndarray, "..."]:
         """The scale of residuals of images with so many objects."""
-        return np.sqrt(self.constant + self.per_object / np.maximum(counts, 1.0))
+        return np.asarray(np.sqrt(self.constant + self.per_object / np.maximum(counts, 1.0)))
 
     def interval(self, predicted: float, count: float, coverage: float = 0.9) -> Interval:
         """Correct a prediction and put an interval around it.

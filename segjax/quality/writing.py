@@ -34,7 +34,7 @@ def document_of(
             "command": command,
             "method": labels.absolute().name,
             "cases": len(table),
-            "options": options,
+            "options": {**options, "overlap": round(options["overlap"], 4)},
             "weights": {
                 "name": card.name,
                 "data": card.data,
