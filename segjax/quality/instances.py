@@ -112,7 +112,7 @@ def score_objects(
 
 
 def _window(
-    centre: Sequence[float], patch: Sequence[int], shape: Sequence[int]
+    centre: Float[np.ndarray, " axis"], patch: Sequence[int], shape: Sequence[int]
 ) -> tuple[slice, ...]:
     """The patch around a place that lies within the image."""
     around = zip(centre, patch, shape, strict=True)

@@ -120,7 +120,7 @@ def _program(
         both = jnp.concatenate(views, 1)[..., None]
         said = nnx.merge(graph, state)(both[0], both[1])
         scores, features = (x.reshape(averaging, -1, x.shape[-1]).mean(0) for x in said[::2])
-        maps = said.maps.reshape(averaging, -1, *said.maps.shape[1:])
+        maps = said.maps.reshape(averaging, images.shape[0], *said.maps.shape[1:])
         upright = [
             jnp.moveaxis(back(jnp.moveaxis(m, -1, 0)), 0, -1)
             for m, (_, back) in zip(maps, _TURNS[:averaging], strict=True)

@@ -56,5 +56,5 @@ def laid_over(
     return total / times
 
 
-def _box(start: Sequence[int], patch: Sequence[int]) -> tuple[slice, ...]:
+def _box(start: Int[np.ndarray, " axis"], patch: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(int(a), int(a) + p) for a, p in zip(start, patch, strict=True))
