@@ -90,7 +90,7 @@ class Nuclei:
     background: Range = (0.02, 1.0)
     haze: Range = (0.0, 0.3)
     illumination: Range = (0.0, 0.3)
-    annotation_offset: Range = (-1.0, 2.0)
+    annotation_offset: Range = (0.1, 1.2)
     smallest: int = 6
     visible: float = 1.0
     contrast_to_noise: Range = (1.5, 150.0)
@@ -105,7 +105,17 @@ _FIXED = ("shape", "objects", "smallest", "visible")
 # Drawn evenly in the logarithm; as the cube of an even number, mostly near the low end; all
 # others evenly.
 _RATIOS = ("radius", "background", "contrast_to_noise", "exposure")
-_RARE = ("bend", "chromocentres", "mitotic", "debris", "defocus", "ghosts", "streaks", "haze")
+_RARE = (
+    "bend",
+    "chromocentres",
+    "mitotic",
+    "debris",
+    "defocus",
+    "ghosts",
+    "streaks",
+    "haze",
+    "annotation_offset",
+)
 _RANGES = tuple(f.name for f in fields(Nuclei) if f.name not in _FIXED)
 
 
