@@ -146,3 +146,8 @@ def plane_scale(scene: Scene, dims: int) -> tuple[Float[Array, ""], ...]:
     """Length of a voxel along each axis, in pixels of the plane."""
     one = jnp.ones_like(scene.step)
     return (scene.step, one, one)[-dims:]
+
+
+def enlargement(scene: Scene) -> Float[Array, ""]:
+    """How much wider texture and outlines vary than in small nuclei, at least 1."""
+    return jnp.maximum(scene.radius / 10, 1.0)
