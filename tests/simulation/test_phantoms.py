@@ -206,7 +206,11 @@ def test_labels_match_the_definition(shape):
             for row, z in zip(rows, (6, 8, 4, 9), strict=True)
         ]
     scene = SimpleNamespace(
-        step=jnp.float32(3), flatness=jnp.float32(0.8), dome=0.5, annotation_offset=0.0
+        radius=jnp.float32(5),
+        step=jnp.float32(3),
+        flatness=jnp.float32(0.8),
+        dome=0.5,
+        annotation_offset=0.0,
     )
     nuclei = replace(WIDE, shape=shape, objects=4)
     labels, light = paint(jax.random.key(0), scene, nuclei, _bodies(rows))
