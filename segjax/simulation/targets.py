@@ -1,18 +1,28 @@
 """What a network learns: scores of a pair of label maps, measured where the maps are."""
 
-from collections.abc import Callable
+import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from segjax._errors import InputError
+from segjax.case import check_spacing
 from segjax.metrics import get_metric
-from segjax.statistics import Confusion, Contingency, confusion, contingency
+from segjax.simulation._outlines import outlines_apart
+from segjax.statistics import Confusion, InstanceSurfaces, confusion, contingency
 
 
 # By which metric of the catalogue each is measured.
-_METRICS = {"SEG": "seg", "Dice": "dice", "PQ": "pq"}
+_METRICS = {
+    "SEG": "seg",
+    "Dice": "dice",
+    "PQ": "pq",
+    "neMHD": "nemhd(unmatched=diagonal)",
+    "MHD": "mhd(unmatched=omit)",
+    "MHD95": "hausdorff(percentile=95, unmatched=omit)",
+    "ASD": "assd(unmatched=omit)",
+}
 TARGETS = tuple(_METRICS)
 
 
@@ -21,7 +31,7 @@ class Measured(NamedTuple):
 
     Attributes:
         values: one per target, float32; 0 where it does not count.
-        counted: whether the score is defined.
+        counted: whether the score is defined, and there was room to measure it.
     """
 
     values: Float[Array, " target"]
@@ -34,16 +44,25 @@ def measure(
     targets: tuple[str, ...],
     *,
     objects: tuple[int, int],
+    spacing: tuple[float, ...] | None = None,
+    room: tuple[int, int] | None = None,
 ) -> Measured:
     """Score a pair as `segjax.evaluate` does; pure, for `jit` and `vmap`.
 
-    "SEG" and "PQ" are of objects, "Dice" is of the foreground.
+    "SEG" and "PQ" are of objects, "Dice" is of the foreground. The others are of the outlines
+    of objects, each against the evaluated one that covers more than half of it: "neMHD" is the
+    mean of exp(-MHD / 10) over all objects, 0 for those without such; "MHD", "MHD95" and
+    "ASD" are means over the rest, in the unit of spacing, undefined if there are none.
 
     Args:
         reference: the true labels, 0 to `objects[0]`, 2-D or 3-D.
         evaluated: labels from 0 to `objects[1]`, of the same shape.
         targets: of `TARGETS`, fixed while tracing.
         objects: the largest label of each map, fixed while tracing.
+        spacing: voxel size along each axis, fixed while tracing; default 1.
+        room: for the voxels of the outlines of each map, fixed while tracing; by default a
+            third of the voxels of an image, half of those of a volume. Scores of outlines of
+            a pair that has more are not counted.
 
     Raises:
         InputError: if a target has no such name, or the shapes differ.
@@ -57,27 +76,26 @@ def measure(
     if unknown := [name for name in targets if name not in _METRICS]:
         raise InputError(f"unknown target {unknown[0]!r}; use one of {', '.join(TARGETS)}")
     metrics = [get_metric(_METRICS[name]) for name in targets]
-    kinds = dict.fromkeys(metric.statistic for metric in metrics)
-    known = {kind: _STATISTICS[kind](reference, evaluated, objects) for kind in kinds}
-    values = jnp.stack([metric(known[metric.statistic]) for metric in metrics])
-    counted = jnp.isfinite(values)
-    return Measured(jnp.where(counted, values, 0.0), counted)
-
-
-def _count(reference: Any, evaluated: Any, objects: tuple[int, int]) -> Contingency:
-    return contingency(
+    table = contingency(
         reference=reference,
         prediction=evaluated,
         num_reference=objects[0] + 1,
         num_prediction=objects[1] + 1,
     )
-
-
-def _count_foreground(reference: Any, evaluated: Any, objects: tuple[int, int]) -> Confusion:
-    return confusion(reference=reference > 0, prediction=evaluated > 0)
-
-
-_STATISTICS: dict[type, Callable[..., Any]] = {
-    Contingency: _count,
-    Confusion: _count_foreground,
-}
+    known: dict[type, Any] = {type(table): table}
+    complete: dict[type, Any] = {}
+    kinds = {metric.statistic for metric in metrics}
+    if Confusion in kinds:
+        known[Confusion] = confusion(reference=reference > 0, prediction=evaluated > 0)
+    if InstanceSurfaces in kinds:
+        known[InstanceSurfaces], complete[InstanceSurfaces] = outlines_apart(
+            reference,
+            evaluated,
+            table,
+            spacing=check_spacing(spacing, reference.ndim),
+            room=room or (math.ceil(reference.size / (5 - reference.ndim)),) * 2,
+        )
+    values = jnp.stack([metric(known[metric.statistic]) for metric in metrics])
+    measured = jnp.stack([jnp.asarray(complete.get(m.statistic, True)) for m in metrics])
+    counted = jnp.isfinite(values) & measured
+    return Measured(jnp.where(counted, values, 0.0), counted)
