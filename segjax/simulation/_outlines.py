@@ -16,7 +16,7 @@ from segjax.case import diagonal
 from segjax.statistics import Contingency, InstanceSurfaces, Surface, matching
 
 
-_BLOCK = 64  # voxels of either outline that are compared at once
+_BLOCK = 128  # voxels of either outline that are compared at once
 
 
 class _Outlines(NamedTuple):
@@ -31,6 +31,26 @@ class _Outlines(NamedTuple):
     places: Float[Array, "axis voxel"]
     start: Int32[Array, " label"]
     number: Int32[Array, " label"]
+
+
+class _Room(NamedTuple):
+    """How many voxels outlines may have, whole blocks.
+
+    Attributes:
+        of_map: all those of a map together.
+        of_reference: one of the reference.
+        of_evaluated: one of the evaluated map, which may run many objects together.
+    """
+
+    of_map: int
+    of_reference: int
+    of_evaluated: int
+
+
+def _room(shape: tuple[int, ...]) -> _Room:
+    """Room that objects some voxels wide do not exceed: a third of an image, half of a volume."""
+    of_map = math.prod(shape) / (5 - len(shape))
+    return _Room(*(math.ceil(n / _BLOCK) * _BLOCK for n in (of_map, of_map / 8, of_map * 0.75)))
 
 
 class Outlined(NamedTuple):
@@ -49,7 +69,6 @@ def outlines_apart(
     table: Contingency,
     *,
     spacing: tuple[float, ...],
-    room: tuple[int, int],
 ) -> Outlined:
     """Measure objects to those that cover more than half of them; pure, for `jit` and `vmap`.
 
@@ -61,17 +80,18 @@ def outlines_apart(
         evaluated: labels of the same shape.
         table: how often labels meet; it says how many there are.
         spacing: voxel size along each axis, fixed while tracing.
-        room: for the voxels of all outlines of each map, fixed while tracing.
     """
+    room = _room(reference.shape)
     partner = matching.partners(table, matching.by_majority(table))
-    room = tuple(-(-n // _BLOCK) * _BLOCK for n in room)
-    ours = _listed(reference, table.reference_sizes.shape[-1], spacing, room[0])
-    theirs = _listed(evaluated, table.prediction_sizes.shape[-1], spacing, room[1])
-    complete = (ours.number.sum() <= room[0]) & (theirs.number.sum() <= room[1])
+    ours = _listed(reference, table.reference_sizes.shape[-1], spacing, room.of_map)
+    theirs = _listed(evaluated, table.prediction_sizes.shape[-1], spacing, room.of_map)
+    complete = (ours.number.sum() <= room.of_map) & (theirs.number.sum() <= room.of_map)
     theirs = theirs._replace(
         start=theirs.start[partner], number=jnp.where(partner > 0, theirs.number[partner], 0)
     )
-    far, far_back = _apart(ours, theirs)
+    longest = room.of_reference, room.of_evaluated
+    complete &= (ours.number.max() <= longest[0]) & (theirs.number.max() <= longest[1])
+    far, far_back = _apart(ours, theirs, longest)
     surfaces = InstanceSurfaces(
         _surface(far, ours.number),
         _surface(far_back, theirs.number),
@@ -83,7 +103,7 @@ def outlines_apart(
 
 
 def _listed(labels: Any, most: int, spacing: tuple[float, ...], room: int) -> _Outlines:
-    outline = jnp.where(_is_outline(labels), labels, 0).reshape(-1)
+    outline = jnp.where(_is_outline(labels) & (labels < most), labels, 0).reshape(-1)
     number = jnp.zeros(most, jnp.int32).at[outline].add(1).at[0].set(0)
     there = jnp.nonzero(outline, size=room, fill_value=0)[0]
     label = jnp.where(jnp.arange(room) < number.sum(), outline[there], most)
@@ -104,47 +124,42 @@ def _is_outline(labels: Int[Array, "*space"]) -> Bool[Array, "*space"]:
     return outline & (labels > 0)
 
 
-def _apart(ours: _Outlines, theirs: _Outlines) -> tuple[Any, Any]:
+def _apart(ours: _Outlines, theirs: _Outlines, longest: tuple[int, int]) -> tuple[Any, Any]:
     """Squared distances of each pair of outlines, one pair a row, in the order listed."""
-    blocks = tuple(-(-x.number // _BLOCK) for x in (ours, theirs))
-    work = blocks[0] * blocks[1]
-    ends = jnp.cumsum(work)
-    within = jnp.arange(_BLOCK)
 
     def block(x: _Outlines, pair: Any, first: Any) -> tuple[Any, Any]:
-        at = x.start[pair] + first + within
-        beyond = jnp.where(first + within < x.number[pair], 0.0, jnp.inf)
-        return x.places[:, jnp.minimum(at, x.places.shape[-1] - 1)], beyond
+        which = first + jnp.arange(_BLOCK)
+        at = jnp.minimum(x.start[pair] + which, x.places.shape[-1] - 1)
+        return x.places[:, at], jnp.where(which < x.number[pair], 0.0, jnp.inf)
 
-    def nearer(found: Any, pair: Any, first: Any, here: Any, there: Any) -> Any:
+    def nearer(far: Any, first: Any, here: Any, there: Any) -> Any:
         """Take in how far the voxels of a block are from those of another."""
         (p, _), (q, beyond) = here, there
-        squared = sum((a[:, None] - b) ** 2 for a, b in zip(q, p, strict=True))
-        nearest = (squared + beyond[:, None]).min(0)[None]
-        known = lax.dynamic_slice(found, (pair, first), (1, _BLOCK))
-        return lax.dynamic_update_slice(found, jnp.minimum(known, nearest), (pair, first))
+        squared = sum((b[:, None] - a) ** 2 for a, b in zip(p, q, strict=True))
+        nearest = (squared + beyond[:, None]).min(0)
+        known = lax.dynamic_slice(far, (first,), (_BLOCK,))
+        return lax.dynamic_update_slice(far, jnp.minimum(known, nearest), (first,))
 
-    def step(state: Any) -> Any:
-        done, far, far_back = state
-        pair = (ends <= done).sum()
-        which = done - ends[pair] + work[pair]
-        first = which // blocks[1][pair] * _BLOCK
-        first_back = which % blocks[1][pair] * _BLOCK
-        here, there = block(ours, pair, first), block(theirs, pair, first_back)
-        return (
-            done + 1,
-            nearer(far, pair, first, here, there),
-            nearer(far_back, pair, first_back, there, here),
-        )
+    def measure(pair: Any) -> Any:
+        rows, columns = (-(-x.number[pair] // _BLOCK) for x in (ours, theirs))
 
-    far, far_back = (
-        jnp.full((ours.number.size, x.places.shape[-1]), jnp.inf) for x in (ours, theirs)
-    )
-    state = (jnp.int32(0), far, far_back)
-    return lax.while_loop(lambda state: state[0] < ends[-1], step, state)[1:]
+        def step(state: Any) -> Any:
+            done, far, far_back = state
+            first, first_back = done // columns * _BLOCK, done % columns * _BLOCK
+            here, there = block(ours, pair, first), block(theirs, pair, first_back)
+            return (
+                done + 1,
+                nearer(far, first, here, there),
+                nearer(far_back, first_back, there, here),
+            )
+
+        state = (jnp.int32(0), *(jnp.full(n, jnp.inf) for n in longest))
+        return lax.while_loop(lambda state: state[0] < rows * columns, step, state)[1:]
+
+    return lax.map(measure, jnp.arange(1, ours.number.size))
 
 
 def _surface(squared: Any, number: Any) -> Surface:
-    there = jnp.arange(squared.shape[-1]) < number[:, None]
-    distance = jnp.where(there, jnp.sqrt(jnp.where(there, squared, 0)), 0)
-    return Surface(distance[1:], there[1:].astype(jnp.float32))
+    there = jnp.arange(squared.shape[-1]) < number[1:, None]
+    distance = jnp.sqrt(jnp.where(there, squared, 0))
+    return Surface(distance, there.astype(jnp.float32))

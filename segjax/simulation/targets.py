@@ -1,6 +1,5 @@
 """What a network learns: scores of a pair of label maps, measured where the maps are."""
 
-import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -45,14 +44,14 @@ def measure(
     *,
     objects: tuple[int, int],
     spacing: tuple[float, ...] | None = None,
-    room: tuple[int, int] | None = None,
 ) -> Measured:
     """Score a pair as `segjax.evaluate` does; pure, for `jit` and `vmap`.
 
     "SEG" and "PQ" are of objects, "Dice" is of the foreground. The others are of the outlines
     of objects, each against the evaluated one that covers more than half of it: "neMHD" is the
     mean of exp(-MHD / 10) over all objects, 0 for those without such; "MHD", "MHD95" and
-    "ASD" are means over the rest, in the unit of spacing, undefined if there are none.
+    "ASD" are means over the rest, in the unit of spacing, undefined if there are none. They do
+    not count in a pair whose outlines are more than a third of an image, half of a volume.
 
     Args:
         reference: the true labels, 0 to `objects[0]`, 2-D or 3-D.
@@ -60,9 +59,6 @@ def measure(
         targets: of `TARGETS`, fixed while tracing.
         objects: the largest label of each map, fixed while tracing.
         spacing: voxel size along each axis, fixed while tracing; default 1.
-        room: for the voxels of the outlines of each map, fixed while tracing; by default a
-            third of the voxels of an image, half of those of a volume. Scores of outlines of
-            a pair that has more are not counted.
 
     Raises:
         InputError: if a target has no such name, or the shapes differ.
@@ -93,7 +89,6 @@ def measure(
             evaluated,
             table,
             spacing=check_spacing(spacing, reference.ndim),
-            room=room or (math.ceil(reference.size / (5 - reference.ndim)),) * 2,
         )
     values = jnp.stack([metric(known[metric.statistic]) for metric in metrics])
     measured = jnp.stack([jnp.asarray(complete.get(m.statistic, True)) for m in metrics])
