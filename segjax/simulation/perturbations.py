@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, Int32, PRNGKeyArray
 
 from segjax._errors import InputError
 from segjax.ops.components import components
-from segjax.simulation._fields import blur, smooth_noise
+from segjax.simulation._fields import Grain, blur, smooth_noise
 from segjax.simulation._label_tools import (
     centroids_of,
     highest,
@@ -472,12 +472,13 @@ def warp(
     most: int,
 ) -> Int32[Array, "*space"]:
     """Move voxels by a smooth random field; nearest neighbour, borders repeat."""
-    knots = (1.5 * amount.finest,) * labels.ndim
-    width = (amount.width,) * labels.ndim
-    at = []
-    for k, place in zip(jax.random.split(key, labels.ndim), places(labels.shape), strict=True):
-        field = amount.rms * smooth_noise(k, labels.shape, width, knots=knots)
-        at.append(jnp.round(place + field).astype(jnp.int32))
+    n = labels.ndim
+    grain = Grain((amount.width,) * n, (1.5 * amount.finest,) * n)
+    fields = smooth_noise(key, labels.shape, *[grain] * n)
+    at = [
+        jnp.round(place + amount.rms * field).astype(jnp.int32)
+        for place, field in zip(places(labels.shape), fields, strict=True)
+    ]
     inside = (jnp.clip(x, 0, n - 1) for x, n in zip(at, labels.shape, strict=True))
     return labels[tuple(inside)].astype(jnp.int32)
 
