@@ -13,6 +13,7 @@ from segjax.case import check_same_grid
 from segjax.evaluation import evaluate
 from segjax.quality.conformal import Calibration, recalibrate
 from segjax.quality.predict import Assessment
+from segjax.simulation.targets import METRICS_OF_TARGETS
 
 
 class Calibrated(NamedTuple):
@@ -108,13 +109,13 @@ def true_score(reference: np.ndarray, labels: np.ndarray, metric: str, scale: fl
     Args:
         reference: the truth.
         labels: the segmentation.
-        metric: name of the output.
+        metric: name of the output, one of `segjax.simulation.targets.TARGETS`.
         scale: pixels of the network per pixel of the image, in which lengths are.
     """
     found = evaluate(
         reference=reference,
         prediction=labels,
-        metrics=(metric,),
+        metrics=(METRICS_OF_TARGETS[metric],),
         labels="foreground",
         spacing=scale,
     )

@@ -1,5 +1,7 @@
 """Scores of whole images: put together right, always the same, and refused where they must be."""
 
+import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -260,3 +262,12 @@ def test_resized_maps_stay_shares(rng):
     share = rng.random((13, 9)).astype(np.float32)
     large = resize_image(share, (50, 4))
     assert share.min() - 1e-6 <= large.min() <= large.max() <= share.max() + 1e-6
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_program_lowers_for_accelerators(platform):
+    program = running._program(toy.FLAT, "trinary", (1.0, 99.8), 8)
+    state = running._state(toy.toy())
+    image, labels = jnp.zeros((4, 20, 20)), jnp.zeros((4, 20, 20), jnp.int32)
+    exported = jax.export.export(program, platforms=[platform])(state, image, labels)
+    assert exported.platforms == (platform,)
