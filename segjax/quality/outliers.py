@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy import ndimage
 
 from segjax.quality.scaling import diameters
 
@@ -18,7 +19,10 @@ from segjax.quality.scaling import diameters
 DIRECTIONS = 32
 STATISTICS = ("contrast_to_noise", "diameter", "saturated")
 _QUANTILE = 0.99
-_TAIL = 0.005  # of each statistic, on either side
+# Of each statistic, the share of usual images on either side that is called unusual. Dim images
+# are flagged sooner: where the truth cannot be seen, nothing tells the network that it errs.
+_TAILS = {"contrast_to_noise": 0.02, "diameter": 0.005, "saturated": 0.005}
+_SMOOTH = 5  # pixels over which contrast is seen
 # Of each statistic, what to say where it is too low and too high; nothing where that is harmless.
 _WORDS = {
     "contrast_to_noise": ("very dim: the prediction is over-confident", ""),
@@ -73,7 +77,7 @@ def learn_usual(
     distances = _distance(held - mean, axes, rest)
     ranges = {}
     for name, values in statistics.items():
-        ends = np.nanquantile(values, (_TAIL, 1 - _TAIL))
+        ends = np.nanquantile(values, (_TAILS[name], 1 - _TAILS[name]))
         ranges[name] = (float(ends[0]), float(ends[1]))
     return Usual(
         mean.astype(np.float32),
@@ -91,21 +95,25 @@ def _distance(centred: np.ndarray, axes: np.ndarray, rest: float) -> Float[np.nd
     return np.sqrt((along**2).sum(-1) + beyond / rest)
 
 
-def image_statistics(image: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def image_statistics(
+    image: np.ndarray, labels: np.ndarray, noise: float | None = None
+) -> dict[str, float]:
     """Plain facts about an image and its objects, at the scale of the network.
 
     Args:
         image: intensities in any range.
         labels: numbered from 1 without gaps.
+        noise: its standard deviation, if the image was enlarged, which hides it; None to measure.
 
     Returns:
-        "contrast_to_noise": from the 5th to the 98th percentile, over the standard deviation of
-        the noise; "diameter": median of the objects in pixels, NaN where there is none;
-        "saturated": share of pixels at the highest value.
+        "contrast_to_noise": from the 5th to the 98th percentile of means over 5 x 5 pixels, over
+        the standard deviation of the noise (pure noise has 0.7); "diameter": median of the objects
+        in pixels, NaN where there is none; "saturated": share of pixels at the highest value.
     """
-    some = image[tuple(slice(None, None, 2 if n > 64 else 1) for n in image.shape)]
-    low, high = np.percentile(some, (5, 98))
-    noise = noise_of(image)
+    size = (1,) * (image.ndim - 2) + (_SMOOTH, _SMOOTH)
+    seen = ndimage.uniform_filter(np.asarray(image, np.float32), size)
+    low, high = np.percentile(seen[..., ::2, ::2], (5, 98))
+    noise = noise_of(image) if noise is None else noise
     found = diameters(labels)
     found = found[found > 0]  # scaling may lose specks
     return {

@@ -16,7 +16,7 @@ from segjax.quality.card import Card
 from segjax.quality.conformal import Calibration, check_coverage
 from segjax.quality.inputs import Checked, check
 from segjax.quality.instances import ObjectScores, score_objects
-from segjax.quality.outliers import flags_of, image_statistics
+from segjax.quality.outliers import flags_of, image_statistics, noise_of
 from segjax.quality.preparing import Prepared, normalised, prepare
 from segjax.quality.running import Patches, check_averaging, run
 from segjax.quality.scaling import resize_image
@@ -202,7 +202,7 @@ def assess(
     assessment = replace(
         blank,
         raw=dict(zip(names, means, strict=True)),
-        flags=(*blank.flags, *_unusual(assessor, prepared, patches)),
+        flags=(*blank.flags, *_unusual(assessor, checked, prepared, patches)),
         objects=count,
         tiles=Tiles(first / by, extent, scores, patches.counts),
         per_object=objects,
@@ -304,10 +304,14 @@ def _over_tiles(
     return Patches(*(np.concatenate(x) for x in zip(*found, strict=True)))
 
 
-def _unusual(assessor: Assessor, prepared: Prepared, patches: Patches) -> list[str]:
+def _unusual(
+    assessor: Assessor, checked: Checked, prepared: Prepared, patches: Patches
+) -> list[str]:
     if assessor.usual is None:
         return []
-    facts = image_statistics(prepared.image, prepared.labels)
+    enlarged = prepared.factors[-1] > 1
+    noise = noise_of(checked.image) if enlarged else None
+    facts = image_statistics(prepared.image, prepared.labels, noise)
     return flags_of(assessor.usual, patches.features, facts)
 
 

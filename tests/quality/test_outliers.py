@@ -85,3 +85,15 @@ def test_statistics_do_not_depend_on_the_range_of_intensities(rng):
     empty = image_statistics(np.zeros((4, 4)), np.zeros((4, 4), int))
     assert math.isnan(empty["diameter"])
     assert empty["contrast_to_noise"] == 0
+
+
+def test_contrast_is_told_from_noise(rng):
+    labels = np.zeros((90, 90), int)
+    labels[20:70, 20:70] = 1
+    contrast = lambda c: image_statistics(c * labels + rng.normal(size=labels.shape), labels)[
+        "contrast_to_noise"
+    ]
+    assert contrast(0.0) == pytest.approx(0.74, rel=0.15)  # (1.64 + 2.05) / 5
+    found = [contrast(c) for c in (1.0, 3.0, 10.0)]
+    assert found == sorted(found)
+    assert found[-1] == pytest.approx(10, rel=0.1)

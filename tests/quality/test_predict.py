@@ -183,6 +183,16 @@ def test_foreign_images_are_flagged(rng):
     assert "unlike the training images" in foreign.flags
 
 
+def test_dim_images_are_flagged_at_any_scale(rng):
+    _, labels = toy.scene(rng)
+    for times in (1, 3):  # of 3 pixels each, the image is shrunk
+        large = labels.repeat(times, 0).repeat(times, 1)
+        image = 0.2 * (large > 0) + rng.normal(size=large.shape) * times
+        for diameter in (8.0 * times, 3.0 * times):
+            found = assess(image, large, weights=toy.calibrated_toy(), diameter=diameter)
+            assert any("very dim" in flag for flag in found.flags)
+
+
 def test_without_a_calibration_the_interval_is_all_there_can_be(rng):
     found = assess(*toy.scene(rng), weights=toy.toy())
     assert found.interval == (0.0, 1.0)
