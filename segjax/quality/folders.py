@@ -39,6 +39,10 @@ _SIMULATED = (
     "Intervals are calibrated on simulated images. On others they may hold less often than they "
     "say: annotate some images and give them as calibrate (--calibrate)."
 )
+_SIZED = (
+    "Images are scaled by the sizes of the segmented objects. To compare methods, or if these are "
+    "merged or in pieces, give the diameter (--diameter)."
+)
 _UNCALIBRATED = "The weights are not calibrated: intervals are all that the metric allows."
 
 
@@ -156,6 +160,8 @@ def run(
         notes += learned.notes
     else:
         notes.append(_SIMULATED if calibrations else _UNCALIBRATED)
+    if options.diameter is None:
+        notes.append(_SIZED)
     final = [calibrated(a, calibrations) for a in found.values()]
     table = Assessments(tuple(found), tuple(final), tuple(notes))
     files: dict[str, Path] = {}

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from segjax._errors import InputError
+from segjax.quality.program import Weights, program_of
 from segjax.quality.ribcage import Network, Prediction
-from segjax.quality.weights import Assessor, named_leaves, skeleton
+from segjax.quality.weights import Assessor
 from segjax.simulation.coding import code, normalise
 
 
@@ -58,11 +58,12 @@ def run(
     check_averaging(averaging, card.patch)
     percentiles = card.percentiles if card.normalised == "patch" else None
     program = _program(assessor.network, card.coding, percentiles, averaging)
-    state = _state(assessor)
     found = []
     for part, size in _parts(len(images), _BATCHES[assessor.network.dims]):
         image, label = _filled(images[part], size), _filled(labels[part], size)
-        said = program(state, jnp.asarray(image, jnp.float32), jnp.asarray(label, jnp.int32))
+        said = program(
+            assessor.weights, jnp.asarray(image, jnp.float32), jnp.asarray(label, jnp.int32)
+        )
         found.append([np.asarray(x)[: len(images[part])] for x in said])
     scores, maps, features = (np.concatenate(x) for x in zip(*found, strict=True))
     return Patches(scores, maps, features, _counts(assessor.network, maps, labels))
@@ -99,26 +100,18 @@ def _filled(x: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([x, np.repeat(x[-1:], size - len(x), 0)]) if len(x) < size else x
 
 
-@lru_cache(maxsize=4)
-def _state(assessor: Assessor) -> Any:
-    _, shapes = skeleton(assessor.network)
-    leaves = [jnp.asarray(assessor.variables[name]) for name, _ in named_leaves(shapes)]
-    return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
-
-
 @lru_cache(maxsize=16)
 def _program(
     network: Network, coding: str, percentiles: tuple[float, float] | None, averaging: int
-) -> Callable[[Any, Array, Array], Prediction]:
-    graph, _ = skeleton(network)
+) -> Callable[[Weights, Array, Array], Prediction]:
+    forward = program_of(network).predict
 
-    def predict(state: Any, images: Array, labels: Array) -> Prediction:
+    def predict(weights: Weights, images: Array, labels: Array) -> Prediction:
         if percentiles is not None:
             images = jax.vmap(partial(normalise, percentiles=percentiles))(images)
         coded = jax.vmap(lambda x: code(x, coding))(labels)
         views = [turn(jnp.stack([images, coded])) for turn, _ in _TURNS[:averaging]]
-        both = jnp.concatenate(views, 1)[..., None]
-        said = nnx.merge(graph, state)(both[0], both[1])
+        said = forward(weights, *jnp.concatenate(views, 1))
         scores, features = (x.reshape(averaging, -1, x.shape[-1]).mean(0) for x in said[::2])
         maps = said.maps.reshape(averaging, images.shape[0], *said.maps.shape[1:])
         upright = [

@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import jax
+import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jaxtyping import Float32
+from jaxtyping import Array
 
 from segjax._errors import InputError
 from segjax.io import write_atomic
@@ -28,7 +27,8 @@ from segjax.io.formats.npy import read_array
 from segjax.quality.card import Card, card_of, network_of
 from segjax.quality.conformal import Calibration
 from segjax.quality.outliers import Usual
-from segjax.quality.ribcage import Model, Network, build
+from segjax.quality.program import Weights, program_of
+from segjax.quality.ribcage import Network
 
 
 _MOST_BYTES = 256 * 2**20
@@ -43,14 +43,14 @@ class Assessor:
 
     Attributes:
         network: its shape; its outputs are the scores that it predicts.
-        variables: parameters and running averages, as `variables_of` names them.
+        weights: what it has learned.
         card: how it is to be used.
         calibrations: residuals on held-out images, by output.
         usual: what its images look like; None if that is not known.
     """
 
     network: Network
-    variables: Mapping[str, Float32[np.ndarray, "..."]]
+    weights: Weights
     card: Card
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     usual: Usual | None = None
@@ -61,37 +61,7 @@ class Assessor:
                 f"the card's patch {self.card.patch} does not suit a {self.network.dims}-D network"
             )
         self.network.grid(self.card.patch)
-        shapes = {name: tuple(x.shape) for name, x in named_leaves(skeleton(self.network)[1])}
-        given = {name: x.shape for name, x in self.variables.items()}
-        if shapes != given:
-            differing = {n for n in shapes.keys() | given.keys() if shapes.get(n) != given.get(n)}
-            raise InputError(
-                f"the weights are of another network: {min(differing)} has shape "
-                f"{given.get(min(differing))} and not {shapes.get(min(differing))}"
-            )
-
-
-def variables_of(*states: Any) -> dict[str, Float32[np.ndarray, "..."]]:
-    """Arrays of a model's states (`nnx.state(model)`, or its parts) by the path to each."""
-    return {name: np.asarray(value, np.float32) for s in states for name, value in named_leaves(s)}
-
-
-def named_leaves(state: Any) -> list[tuple[str, Any]]:
-    """The leaves of a state, or of their shapes, in its own order."""
-    leaves = jax.tree_util.tree_flatten_with_path(state)[0]
-    return [(jax.tree_util.keystr(path, simple=True, separator="/"), x) for path, x in leaves]
-
-
-@lru_cache(maxsize=16)
-def skeleton(network: Network) -> tuple[Any, Any]:
-    """A network's graph, ready to predict, and the shapes of its state; nothing is computed."""
-
-    def make() -> Model:
-        model = build(network)
-        model.eval()
-        return model
-
-    return nnx.split(nnx.eval_shape(make))
+        program_of(self.network).check(self.weights)
 
 
 def available_weights() -> tuple[str, ...]:
@@ -118,7 +88,7 @@ def save_weights(path: str | Path, assessor: Assessor) -> None:
             for name, c in assessor.calibrations.items()
         },
     }
-    arrays = {f"variable/{n}": _halved(x) for n, x in assessor.variables.items()}
+    arrays = {name: _halved(x) for name, x in _named(assessor.weights).items()}
     for name, c in assessor.calibrations.items():
         arrays[f"calibration/{name}"] = np.stack([c.residuals, c.counts]).astype(np.float32)
     if (usual := assessor.usual) is not None:
@@ -183,7 +153,7 @@ def _load(path: Path) -> Assessor:
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
-    variables = under("variable/")
+    weights = Weights(*(_on_device(under(f"{part}/")) for part in Weights._fields))
     if not all(np.isfinite(x).all() for x in arrays.values()):
         raise InputError(f"{path}: holds values that are not finite; {_AGAIN}")
     calibrations = {}
@@ -204,7 +174,7 @@ def _load(path: Path) -> Assessor:
         )
     network, card = network_of(path, facts["network"]), card_of(path, facts["card"])
     try:
-        return Assessor(network, variables, card, calibrations, usual)
+        return Assessor(network, weights, card, calibrations, usual)
     except InputError as error:
         raise InputError(f"{path}: {error}; {_AGAIN}") from None
 
@@ -250,5 +220,17 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def fingerprint(assessor: Assessor) -> str:
-    """Tells networks apart: a digest of all variables."""
-    return _digest(assessor.variables).hex()[:16]
+    """Tells networks apart: a digest of all weights."""
+    return _digest(_named(assessor.weights)).hex()[:16]
+
+
+def _named(weights: Weights) -> dict[str, np.ndarray]:
+    return {
+        f"{kind}/{name}": np.asarray(x, np.float32)
+        for kind, part in weights._asdict().items()
+        for name, x in part.items()
+    }
+
+
+def _on_device(arrays: Mapping[str, np.ndarray]) -> dict[str, Array]:
+    return {name: jnp.asarray(x) for name, x in arrays.items()}

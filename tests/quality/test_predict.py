@@ -267,7 +267,6 @@ def test_resized_maps_stay_shares(rng):
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_program_lowers_for_accelerators(platform):
     program = running._program(toy.FLAT, "trinary", (1.0, 99.8), 8)
-    state = running._state(toy.toy())
     image, labels = jnp.zeros((4, 20, 20)), jnp.zeros((4, 20, 20), jnp.int32)
-    exported = jax.export.export(program, platforms=[platform])(state, image, labels)
+    exported = jax.export.export(program, platforms=[platform])(toy.toy().weights, image, labels)
     assert exported.platforms == (platform,)

@@ -45,8 +45,9 @@ def test_the_same_weights_give_the_same_bytes(stored, tmp_path):
 
 def test_weights_of_a_file_are_told_from_others(stored):
     other = toy.toy()
-    changed = {k: x + 1 if "output" in k else x for k, x in other.variables.items()}
-    assert fingerprint(other) != fingerprint(replace(other, variables=changed))
+    changed = {k: x + 1 if "output" in k else x for k, x in other.weights.parameters.items()}
+    weights = other.weights._replace(parameters=changed)
+    assert fingerprint(other) != fingerprint(replace(other, weights=weights))
 
 
 def contents(path):
@@ -69,7 +70,7 @@ def npy(array, **options):
 
 def test_a_damaged_file_is_refused(stored, tmp_path):
     parts = contents(stored)
-    name = next(n for n in parts if n.startswith("variable/"))
+    name = next(n for n in parts if n.startswith("parameters/"))
     data = bytearray(parts[name])
     data[-1] ^= 1
     path = rewritten(tmp_path / "bent.npz", parts | {name: bytes(data)})

@@ -4,13 +4,13 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from flax import nnx
 from scipy import ndimage
 
 from segjax.quality.card import Card
 from segjax.quality.finishing import HeldOut, finish
-from segjax.quality.ribcage import Network, build
-from segjax.quality.weights import Assessor, variables_of
+from segjax.quality.program import program_of
+from segjax.quality.ribcage import Network
+from segjax.quality.weights import Assessor
 
 
 MAPS = ("false_negative", "false_positive", "objects")
@@ -22,11 +22,9 @@ DEEP = Network(dims=3, channels=(2, 2), dense=(), outputs=("SEG",), padding="SAM
 def toy(network=FLAT):
     """Not calibrated; patches are small, so that the program is."""
     patch = (20, 20) if network.dims == 2 else (8, 16, 16)
-    model = build(network, 0)
-    variables = variables_of(nnx.state(model, (nnx.Param, nnx.BatchStat)))
     spacing = (1.0, 1.0) if network.dims == 2 else (2.0, 1.0, 1.0)
     card = Card("toy", patch, diameter=8.0, spacing=spacing, data="nothing", limits=("blind",))
-    return Assessor(network, variables, card)
+    return Assessor(network, program_of(network).random(), card)
 
 
 @lru_cache
