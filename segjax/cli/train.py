@@ -76,7 +76,7 @@ def train(
     from segjax.quality.presets import PRESETS
     from segjax.quality.producing import make_assessor
     from segjax.quality.training import train as train_
-    from segjax.quality.weights import load_weights, save_weights, weights_for
+    from segjax.quality.weights import load_weights, save_weights
 
     training = PRESETS[preset]
     names = split(targets)
@@ -88,7 +88,7 @@ def train(
     if images is not None and labels is not None:
         patch = training.pairs.nuclei.shape
         pools = read_pools(images, labels, patch, diameter=diameter, channel=channel_of(channel))
-    first = None if start is None else weights_for(load_weights(start), training.network)
+    first = None if start is None else load_weights(start).weights
     trained = train_(
         training,
         output=output,

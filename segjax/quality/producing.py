@@ -1,13 +1,14 @@
 """From a finished training run to an assessor: calibrated, tested, with its card."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from segjax.quality.card import Card
 from segjax.quality.finishing import HeldOut, finish
-from segjax.quality.running import run
+from segjax.quality.running import run as predict
 from segjax.quality.scoring import agreement
 from segjax.quality.training import CALIBRATION, TEST, Pools, Run, Trained
 from segjax.quality.weights import Assessor
@@ -56,25 +57,21 @@ def make_assessor(
             "Intervals hold for images as simulated; calibrate on annotated images of your own.",
         ),
     )
-    variables = {
-        name: np.asarray(x, np.float32) for part in trained.weights for name, x in part.items()
-    }
-    program = Run(training, pools)
-    assessor = Assessor(training.network, variables, card)
-    results = _tested(assessor, _held(program, TEST, test))
-    card = Card(**{**card.to_json(), "results": results})
-    assessor = Assessor(training.network, variables, card)
-    return finish(assessor, _held(program, CALIBRATION, calibration), averaging=AVERAGING)
+    run = Run(training, pools)
+    assessor = Assessor(training.network, trained.weights, card)
+    results = _tested(assessor, _held(run, TEST, test))
+    assessor = replace(assessor, card=replace(card, results=results))
+    return finish(assessor, _held(run, CALIBRATION, calibration), averaging=AVERAGING)
 
 
-def _held(program: Run, stream: int, count: int) -> Iterator[HeldOut]:
-    for pair, _ in program.hold_out(stream, count):
+def _held(run: Run, stream: int, count: int) -> Iterator[HeldOut]:
+    for pair, _ in run.hold_out(stream, count):
         yield HeldOut(*(np.asarray(x) for x in (pair.image, pair.evaluated, *pair[2:4])))
 
 
 def _tested(assessor: Assessor, batches: Iterator[HeldOut]) -> dict[str, Any]:
     """Agreement by output, beside predicting the mean."""
-    held = [(run(assessor, b.images, b.labels, averaging=AVERAGING).scores, b) for b in batches]
+    held = [(predict(assessor, b.images, b.labels, averaging=AVERAGING).scores, b) for b in batches]
     said, true, counted = (
         np.concatenate(x) for x in zip(*((s, b.scores, b.counted) for s, b in held), strict=True)
     )
