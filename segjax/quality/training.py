@@ -29,6 +29,7 @@ from segjax.quality.ribcage import Network
 from segjax.quality.scoring import agreement
 from segjax.simulation.maps import error_maps
 from segjax.simulation.pairs import Pair, Pairs, Pool, make_pair
+from segjax.simulation.targets import LENGTHS
 
 
 TRAINING, VALIDATION, CALIBRATION, TEST = range(4)  # four streams of keys that never meet
@@ -291,7 +292,9 @@ class Run:
         pairs, maps = made
         weights = Weights(parameters, statistics)
         predicted, statistics = self.program.learn(weights, pairs.image, pairs.coded)
-        errors = jnp.where(pairs.counted, (predicted.scores - pairs.scores) ** 2, 0.0)
+        scale = jnp.asarray([_LENGTH if t in LENGTHS else 1.0 for t in self.training.pairs.targets])
+        errors = (predicted.scores - pairs.scores) / scale
+        errors = jnp.where(pairs.counted, errors**2, 0.0)
         loss = errors.sum() / jnp.maximum(pairs.counted.sum(), 1)
         # Of a patch without objects there is no score, but its maps are known.
         of_maps = ((predicted.maps - maps) ** 2).mean() if self.training.network.maps else 0.0
@@ -314,6 +317,7 @@ class Run:
         return [agreement(*x) for x in _columns(predicted, true, counted)]
 
 
+_LENGTH = 10.0  # pixels that weigh as much as a whole score
 _AUTO = (jax.sharding.AxisType.Auto,)
 
 
