@@ -17,25 +17,21 @@ of which the network was trained on. What a GPU would change: nothing but the ti
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-import segjax
 from experiments import _record
-from segjax import io
+from experiments._scenes import scenes
 from segjax.quality import assess, load_weights
 from segjax.quality.conformal import recalibrate
 from segjax.quality.predict import calibrated
 from segjax.quality.scoring import agreement
 from segjax.quality.truth import true_score
-
-
-SAMPLE = Path(segjax.__file__).parent / "data" / "stardist_sample"
 
 
 @dataclass(frozen=True)
@@ -63,36 +59,12 @@ class Config:
 SMOKE = Config(images=1, splits=2)
 
 
-class Scene(NamedTuple):
-    """An image, its truth, and its segmentations by method."""
-
-    name: str
-    image: np.ndarray
-    truth: np.ndarray
-    segmentations: dict[str, np.ndarray]
-
-
-def scenes(folder: Path) -> Iterator[Scene]:
-    """The images of a folder, or of the bundled sample."""
-    read = lambda path: io.read_labels(path).array
-    if (folder / "img2d.tif").exists():
-        image = io.read_image(folder / "img2d.tif").array
-        found = {path.stem: read(path) for path in sorted((folder / "pred").glob("*.tif"))}
-        yield Scene("stardist", image, read(folder / "mask2d.tif"), found)
-        return
-    methods = sorted(path.name for path in (folder / "pred").iterdir())
-    for path in sorted((folder / "images").iterdir()):
-        at = lambda where, name=path.stem: read(next(where.glob(f"{name}.*")))
-        found = {method: at(folder / "pred" / method) for method in methods}
-        yield Scene(path.stem, io.read_image(path).array, at(folder / "gt"), found)
-
-
 def run(config: Config) -> list[dict[str, Any]]:
     """One row for each metric, then one for each method."""
     assessor = load_weights(config.weights)
     metrics = assessor.network.outputs
     names, found, true = [], [], []
-    for scene in list(scenes(Path(config.data) if config.data else SAMPLE))[: config.images]:
+    for scene in islice(scenes(config.data), config.images):
         names.append(scene.name)
         found.append([
             assess(scene.image, labels, metrics, weights=assessor, coverage=config.coverage)
