@@ -23,6 +23,7 @@ from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
 from segjax.cli.assess import assess
 from segjax.cli.leaderboard import leaderboard, print_board
+from segjax.cli.train import train
 
 
 PASS, GATE_FAILED, BAD_INPUT = 0, 1, 2
@@ -301,6 +302,7 @@ def _demo_leaderboard(output: Path) -> Path:
 
 command.add_command(assess)
 command.add_command(leaderboard)
+command.add_command(train)
 
 
 # Reading options.

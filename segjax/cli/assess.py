@@ -99,7 +99,7 @@ def assess(
     segjax leaderboard otsu=a/scores.csv unet=b/scores.csv
     """  # noqa: D301
     given = numbers(spacing, "--spacing")
-    chosen = _channel(channel)
+    chosen = channel_of(channel)
     metrics = split(metric)
     if not metrics:
         raise InputError("--metric names none; e.g. SEG")
@@ -128,7 +128,8 @@ def assess(
     return 0
 
 
-def _channel(text: str | None) -> int | str | None:
+def channel_of(text: str | None) -> int | str | None:
+    """Which colour: a number, or "mean"."""
     if text is None or text == "mean":
         return text
     if not text.isdecimal():

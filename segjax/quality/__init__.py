@@ -1,7 +1,8 @@
 """Quality without a ground truth: networks that predict a segmentation's score from the image.
 
 `assess` predicts for one image, `assess_folder` for many; `load_weights`, `save_weights` and
-`available_weights` are for the networks. Names are loaded when first used.
+`available_weights` are for the networks; `train` makes them, of the runs in `PRESETS`. Names are
+loaded when first used.
 """
 
 import importlib
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from segjax.quality.finishing import HeldOut as HeldOut, finish as finish
     from segjax.quality.folders import assess_folder as assess_folder
     from segjax.quality.predict import Assessment as Assessment, assess as assess
+    from segjax.quality.presets import PRESETS as PRESETS
+    from segjax.quality.producing import make_assessor as make_assessor
+    from segjax.quality.training import Training as Training, train as train
     from segjax.quality.weights import (
         Assessor as Assessor,
         available_weights as available_weights,
@@ -34,7 +38,11 @@ _HOMES = {
     "available_weights": "weights",
     "finish": "finishing",
     "load_weights": "weights",
+    "make_assessor": "producing",
+    "PRESETS": "presets",
     "save_weights": "weights",
+    "train": "training",
+    "Training": "training",
 }
 
 

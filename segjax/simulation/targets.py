@@ -23,6 +23,7 @@ METRICS_OF_TARGETS = {
     "ASD": "assd(unmatched=omit)",
 }
 TARGETS = tuple(METRICS_OF_TARGETS)
+LENGTHS = ("MHD", "MHD95", "ASD")  # in the unit of spacing; the others are from 0 to 1
 
 
 class Measured(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from segjax import InputError
 from segjax.quality import training as rooms
 from segjax.quality.ribcage import Network
-from segjax.quality.training import VALIDATION, Training, _Run, train
+from segjax.quality.training import VALIDATION, Run, Training, train
 from segjax.simulation.maps import MAPS
 from segjax.simulation.pairs import Pairs
 from segjax.simulation.phantoms import Nuclei
@@ -102,7 +102,7 @@ def test_eight_devices_give_the_losses_of_one(monkeypatch):
     losses = {}
     for devices in (1, 8):
         monkeypatch.setattr(rooms, "_devices", lambda batch, n=devices: n)
-        run = _Run(SMALL, None)
+        run = Run(SMALL)
         state = run.first(None)
         found = []
         for _ in range(3):
@@ -113,7 +113,7 @@ def test_eight_devices_give_the_losses_of_one(monkeypatch):
 
 
 def test_one_program_holds_everything_and_lowers_for_accelerators():
-    run = _Run(SMALL, None)
+    run = Run(SMALL)
     state = run.first(None)
     lowered = run._advance.lower(state, None, steps=2)
     text = lowered.as_text()
@@ -127,7 +127,7 @@ def test_one_program_holds_everything_and_lowers_for_accelerators():
 
 
 def test_held_out_pairs_are_never_trained_on():
-    run = _Run(SMALL, None)
+    run = Run(SMALL)
     (pairs, _), *_ = run.hold_out(VALIDATION, 8)
     trained, _ = run._make(run.keys(rooms.TRAINING, 0, 8), None)
     a, b = (np.asarray(p.image).reshape(8, -1) for p in (pairs, trained))
