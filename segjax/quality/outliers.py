@@ -110,8 +110,7 @@ def image_statistics(
         the standard deviation of the noise (pure noise has 0.7); "diameter": median of the objects
         in pixels, NaN where there is none; "saturated": share of pixels at the highest value.
     """
-    size = (1,) * (image.ndim - 2) + (_SMOOTH, _SMOOTH)
-    seen = ndimage.uniform_filter(np.asarray(image, np.float32), size)
+    seen = ndimage.uniform_filter(np.asarray(image, np.float32), _SMOOTH, axes=(-2, -1))
     low, high = np.percentile(seen[..., ::2, ::2], (5, 98))
     noise = noise_of(image) if noise is None else noise
     found = diameters(labels)
