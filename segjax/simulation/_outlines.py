@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Int, Int32
 
 from segjax.case import diagonal
@@ -126,37 +127,47 @@ def _is_outline(labels: Int[Array, "*space"]) -> Bool[Array, "*space"]:
 
 def _apart(ours: _Outlines, theirs: _Outlines, longest: tuple[int, int]) -> tuple[Any, Any]:
     """Squared distances of each pair of outlines, one pair a row, in the order listed."""
+    rows, columns = (-(-x.number[1:] // _BLOCK) for x in (ours, theirs))
+    work = rows * columns
+    ends = jnp.cumsum(work)
 
     def block(x: _Outlines, pair: Any, first: Any) -> tuple[Any, Any]:
         which = first + jnp.arange(_BLOCK)
-        at = jnp.minimum(x.start[pair] + which, x.places.shape[-1] - 1)
-        return x.places[:, at], jnp.where(which < x.number[pair], 0.0, jnp.inf)
+        at = jnp.minimum(x.start[pair + 1] + which, x.places.shape[-1] - 1)
+        return x.places[:, at], jnp.where(which < x.number[pair + 1], 0.0, jnp.inf)
 
-    def nearer(far: Any, first: Any, here: Any, there: Any) -> Any:
+    def nearer(far: Any, pair: Any, first: Any, here: Any, there: Any) -> Any:
         """Take in how far the voxels of a block are from those of another."""
-        (p, _), (q, beyond) = here, there
+        (p, none), (q, beyond) = here, there
         squared = sum((b[:, None] - a) ** 2 for a, b in zip(p, q, strict=True))
-        nearest = (squared + beyond[:, None]).min(0)
-        known = lax.dynamic_slice(far, (first,), (_BLOCK,))
-        return lax.dynamic_update_slice(far, jnp.minimum(known, nearest), (first,))
+        nearest = ((squared + beyond[:, None]).min(0) + none)[None]
+        known = lax.dynamic_slice(far, (pair, first), (1, _BLOCK))
+        return lax.dynamic_update_slice(far, jnp.minimum(known, nearest), (pair, first))
 
-    def measure(pair: Any) -> Any:
-        rows, columns = (-(-x.number[pair] // _BLOCK) for x in (ours, theirs))
+    def step(done: Any, state: Any) -> Any:
+        # Once all is done, as it may be before it is in the rest of a batch, blocks are empty.
+        pair = jnp.minimum((ends <= done).sum(), work.size - 1)
+        which, across = done - ends[pair] + work[pair], jnp.maximum(columns[pair], 1)
+        first, first_back = which // across * _BLOCK, which % across * _BLOCK
+        here, there = block(ours, pair, first), block(theirs, pair, first_back)
+        return (
+            nearer(state[0], pair, first, here, there),
+            nearer(state[1], pair, first_back, there, here),
+        )
 
-        def step(state: Any) -> Any:
-            done, far, far_back = state
-            first, first_back = done // columns * _BLOCK, done % columns * _BLOCK
-            here, there = block(ours, pair, first), block(theirs, pair, first_back)
-            return (
-                done + 1,
-                nearer(far, first, here, there),
-                nearer(far_back, first_back, there, here),
-            )
+    start = tuple(jnp.full((work.size, n), jnp.inf) for n in longest)
+    return lax.fori_loop(0, _most_of_batch(ends[-1]), step, start)
 
-        state = (jnp.int32(0), *(jnp.full(n, jnp.inf) for n in longest))
-        return lax.while_loop(lambda state: state[0] < rows * columns, step, state)[1:]
 
-    return lax.map(measure, jnp.arange(1, ours.number.size))
+@custom_vmap
+def _most_of_batch(count: Int32[Array, ""]) -> Int32[Array, ""]:
+    """The largest count under `vmap`: a loop so long copies nothing of what is done already."""
+    return count
+
+
+@_most_of_batch.def_vmap
+def _(size: int, batched: list[bool], count: Any) -> tuple[Any, bool]:
+    return count.max(), False
 
 
 def _surface(squared: Any, number: Any) -> Surface:
