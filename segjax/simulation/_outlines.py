@@ -2,7 +2,7 @@
 
 `segjax.statistics.instance_surfaces` searches the whole image for each object. Here outlines
 are listed by object once, and of each matched pair only the two are compared, block by block,
-in one loop that is as long as the largest work of a batch.
+in one loop that is as long as the most work of a batch.
 """
 
 import math
@@ -13,6 +13,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Int, Int32
 
+from segjax._errors import InputError
 from segjax.case import diagonal
 from segjax.statistics import Contingency, InstanceSurfaces, Surface, matching
 
@@ -51,7 +52,7 @@ class _Room(NamedTuple):
 def _room(shape: tuple[int, ...]) -> _Room:
     """Room that objects some voxels wide do not exceed: a third of an image, half of a volume."""
     of_map = math.prod(shape) / (5 - len(shape))
-    return _Room(*(math.ceil(n / _BLOCK) * _BLOCK for n in (of_map, of_map / 8, of_map * 0.75)))
+    return _Room(*(math.ceil(n / _BLOCK) * _BLOCK for n in (of_map, of_map / 4, of_map * 0.75)))
 
 
 class Outlined(NamedTuple):
@@ -81,6 +82,9 @@ def outlines_apart(
         evaluated: labels of the same shape.
         table: how often labels meet; it says how many there are.
         spacing: voxel size along each axis, fixed while tracing.
+
+    Raises:
+        InputError: if there are 2**32 objects times voxels.
     """
     room = _room(reference.shape)
     partner = matching.partners(table, matching.by_majority(table))
@@ -104,12 +108,18 @@ def outlines_apart(
 
 
 def _listed(labels: Any, most: int, spacing: tuple[float, ...], room: int) -> _Outlines:
+    if most * labels.size >= 2**32:
+        raise InputError(
+            f"outlines of {most - 1} objects in {labels.size} voxels are too many to be listed; "
+            "measure smaller images, or say that there are fewer objects"
+        )
     outline = jnp.where(_is_outline(labels) & (labels < most), labels, 0).reshape(-1)
     number = jnp.zeros(most, jnp.int32).at[outline].add(1).at[0].set(0)
     there = jnp.nonzero(outline, size=room, fill_value=0)[0]
-    label = jnp.where(jnp.arange(room) < number.sum(), outline[there], most)
-    _, there = lax.sort((label, there), num_keys=1)
-    places = jnp.unravel_index(there, labels.shape)
+    # In one number, which is sorted four times as fast as label and place.
+    key = outline[there].astype(jnp.uint32) * labels.size + there.astype(jnp.uint32)
+    key = jnp.where(jnp.arange(room) < number.sum(), key, jnp.uint32(2**32 - 1))
+    places = jnp.unravel_index((lax.sort(key) % labels.size).astype(jnp.int32), labels.shape)
     lengths = jnp.asarray(spacing, jnp.float32)[:, None]
     return _Outlines(jnp.stack(places) * lengths, jnp.cumsum(number) - number, number)
 
