@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
-from segjax.simulation._fields import plane_noise
-from segjax.simulation._nuclei import Nuclei, Scene
+from segjax.simulation._fields import plane_grain, smooth_noise
+from segjax.simulation._nuclei import Nuclei, Scene, enlargement, plane_scale
 
 
 _TRIES = 6  # places that a nucleus tries
@@ -44,20 +44,12 @@ class Bodies(NamedTuple):
     brightness: Float[Array, " object"]
 
 
-class Canvas(NamedTuple):
-    """What has been painted: labels, light, and how far from its owner's centre each voxel is."""
-
-    labels: Int32[Array, "*space"]
-    light: Float[Array, "*space"]
-    nearest: Float[Array, "*space"]  # 1 at the owner's edge
-
-
 def arrange(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei) -> Bodies:
     """Draw all bodies; those that found no place lie far outside of the image."""
-    shapes, places = jax.random.split(key)
-    objects = nuclei.objects
-    normal = jax.random.normal(shapes, (4, objects))
-    even = jax.random.uniform(jax.random.fold_in(shapes, 1), (8, objects))
+    objects, dims = nuclei.objects, len(nuclei.shape)
+    normals, evens = jax.random.split(key)
+    normal = jax.random.normal(normals, (4 + _TRIES * dims, objects))
+    even = jax.random.uniform(evens, (7 + _TRIES * dims + objects, objects))
     kind = even[0]
     small = kind < scene.debris
     condensed = ~small & (kind > 1 - scene.mitotic)
@@ -69,7 +61,7 @@ def arrange(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei) -> Bodies:
     brightness = jnp.exp(scene.brightness_spread * jnp.clip(normal[1], -2.5, 2.5))
     brightness *= jnp.where(small, 0.2 + even[3], jnp.where(condensed, 2 + 4 * even[3], 1.0))
     angle = 2 * jnp.pi * even[4]
-    centre = _place(places, scene, nuclei, radius * aspect**0.25)
+    centre = _place(scene, nuclei, radius * aspect**0.25, even[6:].T, normal[4:].T)
     return Bodies(
         centre=centre,
         radius=radius,
@@ -84,20 +76,23 @@ def arrange(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei) -> Bodies:
 
 
 def _place(
-    key: PRNGKeyArray, scene: Scene, nuclei: Nuclei, radius: Float[Array, " object"]
+    scene: Scene,
+    nuclei: Nuclei,
+    radius: Float[Array, " object"],
+    even: Float[Array, "object evens"],
+    normal: Float[Array, "object normals"],
 ) -> Float[Array, "object dim"]:
     """One after the other, at the first of some places that is free."""
     objects, dims = nuclei.objects, len(nuclei.shape)
-    keys = jax.random.split(key, 2)
-    size = jnp.array(nuclei.shape, jnp.float32) * jnp.array([scene.step, 1, 1][-dims:])
-    even = jax.random.uniform(keys[0], (objects, _TRIES * dims + objects + 1))
-    away = jax.random.normal(keys[1], (objects, _TRIES, dims))
+    size = jnp.array(nuclei.shape, jnp.float32) * jnp.stack(plane_scale(scene, dims))
+    away = normal.reshape(objects, _TRIES, dims)
     away = away / jnp.linalg.norm(away, axis=-1, keepdims=True)
     # Centres lie up to most of a radius beyond the border.
     margin = 0.7 * scene.radius
-    anywhere = even[:, : _TRIES * dims].reshape(objects, _TRIES, dims)
+    clustered = even[:, 0] < scene.clustering
+    lots = even[:, 1 : 1 + objects]
+    anywhere = even[:, 1 + objects :].reshape(objects, _TRIES, dims)
     anywhere = anywhere * (size + 2 * margin) - margin
-    clustered = even[:, -1] < scene.clustering
     wanted = jnp.arange(objects) < jnp.round(scene.count)
 
     def step(state, body):
@@ -116,74 +111,109 @@ def _place(
         return (centre.at[i].set(where), placed.at[i].set(found)), None
 
     start = jnp.full((objects, dims), _NOWHERE), jnp.zeros(objects, bool)
-    lots = even[:, _TRIES * dims : -1]
     order = jnp.arange(objects)
     rows = order, radius, anywhere, away, lots, clustered, wanted
     (centre, _), _ = lax.scan(step, start, rows)
     return centre
 
 
-def paint(key: PRNGKeyArray, scene: Scene, nuclei: Nuclei, bodies: Bodies) -> Canvas:
-    """Labels and light of all bodies, without texture and before any blur."""
+def paint(
+    key: PRNGKeyArray, scene: Scene, nuclei: Nuclei, bodies: Bodies
+) -> tuple[Int32[Array, "*space"], Float[Array, "*space"]]:
+    """Labels of all bodies, and their light without texture and before any blur.
+
+    Where bodies meet, a voxel belongs to that of whose radius it is the least share away.
+    """
     shape, dims = nuclei.shape, len(nuclei.shape)
-    scale = jnp.array([scene.step, 1, 1][-dims:])
-    axes = jnp.meshgrid(
-        *(jnp.arange(n, dtype=jnp.float32) for n in shape), indexing="ij", sparse=True
-    )
+    scale = plane_scale(scene, dims)
+    lines = (jnp.arange(n, dtype=jnp.float32) for n in shape)
+    axes = jnp.meshgrid(*lines, indexing="ij", sparse=True)
     axes = [x * s for x, s in zip(axes, scale, strict=True)]
-    coarse, fine = jax.random.split(key)
-    noise = lambda k, width: plane_noise(k, shape, width, scene.step)
-    outline = 0.9 * noise(coarse, 6.0) + 0.4 * noise(fine, 2.5)
+    grains = [plane_grain(width, enlargement(scene), scene.step, dims) for width in (5.0, 2.2)]
+    coarse, fine = smooth_noise(key, shape, *grains)
+    outline = jnp.clip(0.9 * coarse + 0.4 * fine, -3.0, 3.0)
+    # Of positive floats the bits have the order of the numbers. The last of them make room
+    # for the label, so that one minimum finds both the owner and how near it is.
+    places = (1 << nuclei.objects.bit_length()) - 1
 
-    def step(canvas, row):
+    def step(nearest, row):
         label, body = row
-        return _paint_one(canvas, label, body, axes, outline, scene), None
+        share = _squared_share(body, axes, outline, scene.flatness)
+        bits = lax.bitcast_convert_type(share, jnp.int32)
+        return jnp.minimum(nearest, bits & ~places | label), None
 
-    start = Canvas(jnp.zeros(shape, jnp.int32), jnp.zeros(shape), jnp.full(shape, jnp.inf))
-    labels = jnp.arange(1, nuclei.objects + 1)
-    return lax.scan(step, start, (labels, bodies))[0]
+    nowhere = jnp.full(shape, lax.bitcast_convert_type(jnp.float32(1e12), jnp.int32) & ~places)
+    rows = jnp.arange(1, nuclei.objects + 1), bodies
+    nearest, _ = lax.scan(step, nowhere, rows, unroll=4)
+    owner = nearest & places
+    share = lax.bitcast_convert_type(nearest & ~places, jnp.float32)
+    return jnp.where(share < 1, owner, 0), _light(scene, bodies, owner, share, scale)
 
 
-def _paint_one(canvas, label, body, axes, outline, scene) -> Canvas:
+def _squared_share(
+    body: Bodies,
+    axes: list[Float[Array, "..."]],
+    outline: Float[Array, "*space"],
+    flatness: Float[Array, ""],
+) -> Float[Array, "*space"]:
+    """Square of the distance from the centre, as a share of that of the edge beyond."""
     away = [x - c for x, c in zip(axes, body.centre, strict=True)]
     y, x = away[-2:]
     cos, sin = body.turn
     u = (cos * x + sin * y) / body.stretch
     v = (cos * y - sin * x) * body.stretch + body.bend * (u**2 / body.radius - body.radius / 3)
-    square, steep = u**2 + v**2, (u / body.stretch) ** 2 + (v * body.stretch) ** 2
+    square = u**2 + v**2
     if len(away) == 3:
-        w = (away[0] - body.tilt * u) / scene.flatness
-        square, steep = square + w**2, steep + (w / scene.flatness) ** 2
-    # To first order `depth` is the distance to the edge in pixels, positive inside: what the
-    # implicit function lacks, over its gradient.
-    distance = jnp.sqrt(square)
-    edge = body.radius * (1 + body.rough * outline)
-    depth = (edge - distance) * distance * lax.rsqrt(steep + 1e-6)
-    share = distance / edge
-    shrink = jnp.clip(scene.annotation_offset, -0.4 * body.radius, 0.4 * body.radius)
-    cover = jnp.clip(0.5 + (depth - shrink) / body.soft, 0, 1)
-    fall = (1 - scene.dome * jnp.minimum(share, 1.0) ** 2) / (1 - scene.dome / 2)
-    light = body.brightness * cover * fall
-    upper = share < canvas.nearest
-    return Canvas(
-        labels=jnp.where(upper & (depth > 0), label, canvas.labels),
-        light=jnp.where(
-            upper, light + scene.overlap * canvas.light, canvas.light + scene.overlap * light
-        ),
-        nearest=jnp.minimum(share, canvas.nearest),
-    )
+        square += ((away[0] - body.tilt * u) / flatness) ** 2
+    return square * ((1 - body.rough * outline) / body.radius) ** 2
+
+
+def _light(
+    scene: Scene,
+    bodies: Bodies,
+    owner: Int32[Array, "*space"],
+    share: Float[Array, "*space"],
+    scale: tuple[Float[Array, ""], ...],
+) -> Float[Array, "*space"]:
+    """Bright within, with an edge that is soft and off the label's by the annotation's offset."""
+    # The distance to the edge in pixels, positive within; exact for discs, else to first order.
+    root = jnp.sqrt(share)
+    depth = 2 * root * (1 - root) * lax.rsqrt(_steepness(share, scale) + 1e-8)
+    most = 0.4 * bodies.radius
+    offset = jnp.clip(scene.annotation_offset, -most, most)
+    rows = jnp.stack([bodies.brightness, bodies.soft, offset], -1)
+    none = jnp.array([[0.0, 1.0, 0.0]])
+    brightness, soft, offset = jnp.moveaxis(jnp.concatenate([none, rows])[owner], -1, 0)
+    cover = jnp.clip(0.5 + (depth - offset) / soft, 0.0, 1.0)
+    fall = (1 - scene.dome * jnp.minimum(share, 1.0)) / (1 - scene.dome / 2)
+    return brightness * cover * fall
+
+
+def _steepness(
+    field: Float[Array, "*space"], scale: tuple[Float[Array, ""], ...]
+) -> Float[Array, "*space"]:
+    """Squared gradient by central differences, one-sided at the border."""
+    total = jnp.zeros_like(field)
+    for axis, step in enumerate(scale):
+        if field.shape[axis] > 1:
+            total += (jnp.asarray(jnp.gradient(field, axis=axis)) / step) ** 2
+    return total
 
 
 def annotate(
     scene: Scene, nuclei: Nuclei, bodies: Bodies, labels: Int32[Array, "*space"]
 ) -> Int32[Array, "*space"]:
     """Labels as someone drew them: on the camera's pixels, without what hardly shows."""
-    side = jnp.maximum(scene.enlarged, 1.0)
-    for axis in (labels.ndim - 2, labels.ndim - 1):
-        size = labels.shape[axis]
-        middle = (jnp.floor(jnp.arange(size) / side) + 0.5) * side
-        labels = jnp.take(labels, jnp.minimum(middle.astype(jnp.int32), size - 1), axis)
-    size = lax.map(lambda label: jnp.sum(labels == label), jnp.arange(1, nuclei.objects + 1))
+    row, column = (_pixel_middles(n, scene.enlarged) for n in labels.shape[-2:])
+    drawn = labels[..., row[:, None], column]
+    size = jnp.zeros(nuclei.objects + 1, jnp.int32).at[drawn].add(1)
     seen = bodies.brightness * scene.contrast_to_noise >= nuclei.visible
-    kept = jnp.pad((size >= nuclei.smallest) & seen, (1, 0))
-    return jnp.where(kept[labels], labels, 0)
+    kept = (size >= nuclei.smallest) & jnp.pad(seen, (1, 0))
+    return jnp.where(kept[drawn], drawn, 0)
+
+
+def _pixel_middles(size: int, side: Float[Array, ""]) -> Int32[Array, " place"]:
+    """Of each place along an axis, the middle of the camera's pixel that it lies in."""
+    side = jnp.maximum(side, 1.0)
+    middle = (jnp.floor(jnp.arange(size) / side) + 0.5) * side
+    return jnp.minimum(middle.astype(jnp.int32), size - 1)

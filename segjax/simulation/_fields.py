@@ -3,7 +3,9 @@
 Widths are data, so that they may differ between the images of a batch.
 """
 
+import itertools
 import math
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,46 +13,57 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 
-Width = Float[Array, ""] | float
-Widths = tuple[Width, ...]
+Width: TypeAlias = Float[Array, ""] | float
+Widths: TypeAlias = tuple[Width, ...]
 _SHARP = 0.1  # of a voxel: the blur of this width leaves an image as it is
 
 
+class Grain(NamedTuple):
+    """How smooth a random field is, along each of its axes.
+
+    Attributes:
+        width: standard deviation of the Gaussian that each knot is spread by, in voxels.
+            Between voxels a distance d apart the correlation is about exp(-d^2 / 4 width^2).
+        knots: distance of the knots in voxels, fixed while tracing; at most 1.5 widths, or
+            the grid shows.
+    """
+
+    width: Widths
+    knots: tuple[float, ...]
+
+
 def smooth_noise(
-    key: PRNGKeyArray, shape: tuple[int, ...], width: Widths, *, knots: tuple[float, ...]
-) -> Float[Array, "*space"]:
-    """A Gaussian random field: every voxel is normal with mean 0 and variance 1.
+    key: PRNGKeyArray, shape: tuple[int, ...], *grains: Grain
+) -> list[Float[Array, "*space"]]:
+    """Gaussian random fields, one for each grain: each voxel has mean 0 and variance 1.
 
-    White noise on a grid of knots, each spread by a Gaussian. Between voxels a distance d
-    apart the correlation is about exp(-d^2 / (4 width^2)).
-
-    Args:
-        key: of the draw.
-        shape: of the field.
-        width: standard deviation of the Gaussian along each axis, in voxels.
-        knots: distance of the knots along each axis, in voxels; at most 1.5 widths, or the
-            grid shows.
+    White noise on a grid of knots, each spread by a Gaussian. All grains share one draw of
+    numbers, because each draw costs half a second of compiling.
     """
-    spread = [_to_knots(n, w, h) for n, w, h in zip(shape, width, knots, strict=True)]
-    noise = jax.random.normal(key, tuple(m.shape[1] for m in spread))
-    return _along_axes(noise, spread)
+    spreads = [
+        [_to_knots(n, w, h) for n, w, h in zip(shape, grain.width, grain.knots, strict=True)]
+        for grain in grains
+    ]
+    grids = [tuple(matrix.shape[1] for matrix in spread) for spread in spreads]
+    ends = [0, *itertools.accumulate(math.prod(grid) for grid in grids)]
+    white = jax.random.normal(key, (ends[-1],))
+    return [
+        _along_axes(white[first:last].reshape(grid), spread)
+        for first, last, grid, spread in zip(ends, ends[1:], grids, spreads, strict=False)
+    ]
 
 
-def plane_noise(
-    key: PRNGKeyArray, shape: tuple[int, ...], width: float, step: Width
-) -> Float[Array, "*space"]:
-    """`smooth_noise` as wide along every axis, in pixels of the plane.
+def plane_grain(finest: float, zoom: Width, step: Width, dims: int) -> Grain:
+    """As smooth along every axis, in pixels of the plane.
 
     Args:
-        key: of the draw.
-        shape: of the field, two or three axes.
-        width: in pixels.
+        finest: width in pixels, if nothing is enlarged.
+        zoom: how many times wider it is, at least 1.
         step: distance in pixels of the planes of a field of three axes.
+        dims: number of axes, two or three.
     """
-    knots = (1.0, 1.5 * width, 1.5 * width)
-    return smooth_noise(
-        key, shape, (width / step, width, width)[-len(shape) :], knots=knots[-len(shape) :]
-    )
+    width, knots = finest * zoom, 1.5 * finest
+    return Grain((width / step, width, width)[-dims:], (1.0, knots, knots)[-dims:])
 
 
 def blur(image: Float[Array, "*space"], width: Widths) -> Float[Array, "*space"]:
@@ -80,7 +93,7 @@ def _gaussian(
 
 
 def _along_axes(
-    image: Float[Array, "..."], matrices: list[Float[Array, "place knot"]]
+    image: Float[Array, "..."], matrices: list[Float[Array, "_ _"]]
 ) -> Float[Array, "..."]:
     for axis, matrix in enumerate(matrices):
         product = jnp.tensordot(matrix, image, (1, axis), precision=lax.Precision.HIGHEST)

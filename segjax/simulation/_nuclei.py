@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, fields
 from types import SimpleNamespace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from segjax._errors import InputError
@@ -37,7 +38,6 @@ class Nuclei:
         nucleoli: depth of dark nucleoli; 1 for black.
         chromocentres: height of bright spots above the rest of the nucleus.
         dome: fall of the brightness from centre to edge; negative for a bright rim.
-        overlap: how much of the light of the lower of two nuclei passes the upper one.
         mitotic: share of condensed bodies: small, bright, elongated or crumbly.
         debris: share of small bodies, micronuclei and apoptotic ones, that have a label.
         defocus: width of the edge of the nuclei that are out of focus.
@@ -72,13 +72,12 @@ class Nuclei:
     roughness: Range = (0.0, 0.11)
     gap: Range = (0.8, 1.3)
     clustering: Range = (0.0, 0.9)
-    brightness_spread: Range = (0.05, 0.7)
+    brightness_spread: Range = (0.05, 0.5)
     texture: Range = (0.03, 0.4)
     nucleoli: Range = (0.0, 0.8)
     chromocentres: Range = (0.0, 1.5)
     dome: Range = (-0.2, 0.9)
-    overlap: Range = (0.0, 0.8)
-    mitotic: Range = (0.0, 0.3)
+    mitotic: Range = (0.0, 0.2)
     debris: Range = (0.0, 0.4)
     defocus: Range = (1.0, 8.0)
     psf: Range = (0.3, 2.0)
@@ -86,15 +85,15 @@ class Nuclei:
     step: Range = (2.0, 5.0)
     flatness: Range = (0.5, 1.0)
     halo: Range = (0.0, 0.4)
-    ghosts: Range = (0.0, 0.7)
+    ghosts: Range = (0.0, 0.6)
     streaks: Range = (0.0, 0.15)
-    background: Range = (0.02, 1.0)
+    background: Range = (0.01, 0.6)
     haze: Range = (0.0, 0.3)
     illumination: Range = (0.0, 0.3)
-    annotation_offset: Range = (-1.0, 2.0)
+    annotation_offset: Range = (0.1, 1.2)
     smallest: int = 6
     visible: float = 1.0
-    contrast_to_noise: Range = (1.5, 100.0)
+    contrast_to_noise: Range = (1.5, 300.0)
     poisson: Range = (0.0, 1.0)
     enlarged: Range = (0.4, 2.4)
     bits: Range = (8.0, 12.0)
@@ -106,20 +105,35 @@ _FIXED = ("shape", "objects", "smallest", "visible")
 # Drawn evenly in the logarithm; as the cube of an even number, mostly near the low end; all
 # others evenly.
 _RATIOS = ("radius", "background", "contrast_to_noise", "exposure")
-_RARE = ("bend", "chromocentres", "mitotic", "debris", "defocus", "ghosts", "streaks", "haze")
+_RARE = (
+    "bend",
+    "chromocentres",
+    "mitotic",
+    "debris",
+    "defocus",
+    "ghosts",
+    "streaks",
+    "haze",
+    "annotation_offset",
+)
 _RANGES = tuple(f.name for f in fields(Nuclei) if f.name not in _FIXED)
+
+
+def ranges(nuclei: Nuclei) -> dict[str, Range]:
+    """All that is drawn anew for each image."""
+    return {name: getattr(nuclei, name) for name in _RANGES}
 
 
 def draw_scene(key: PRNGKeyArray, nuclei: Nuclei) -> Scene:
     """One number from each range."""
     _check(nuclei)
     evens = jax.random.uniform(key, (len(_RANGES),))
-    return Scene(
-        **{n: _between(n, getattr(nuclei, n), e) for n, e in zip(_RANGES, evens, strict=True)}
-    )
+    drawn = zip(ranges(nuclei).items(), evens, strict=True)
+    return Scene(**{name: between(name, ends, even) for (name, ends), even in drawn})
 
 
-def _between(name: str, ends: Range, even: Float[Array, ""]) -> Float[Array, ""]:
+def between(name: str, ends: Range, even: Any) -> Any:
+    """The number of the range of this name that an even number from 0 to 1 stands for."""
     low, high = ends
     if name in _RATIOS:
         return low * (high / low) ** even
@@ -131,9 +145,19 @@ def _check(nuclei: Nuclei) -> None:
         raise InputError(f"phantoms have two or three axes of at least 1, got {nuclei.shape}")
     if nuclei.objects < 1:
         raise InputError(f"phantoms need room for 1 object at least, got {nuclei.objects}")
-    for name in _RANGES:
-        low, high = getattr(nuclei, name)
+    for name, (low, high) in ranges(nuclei).items():
         if not low <= high:
             raise InputError(f"{name} is (least, most), got ({low}, {high}): swap them")
         if name in _RATIOS and low <= 0:
             raise InputError(f"{name} must be positive, got ({low}, {high})")
+
+
+def plane_scale(scene: Scene, dims: int) -> tuple[Float[Array, ""], ...]:
+    """Length of a voxel along each axis, in pixels of the plane."""
+    one = jnp.ones_like(scene.step)
+    return (scene.step, one, one)[-dims:]
+
+
+def enlargement(scene: Scene) -> Float[Array, ""]:
+    """How much wider texture and outlines vary than in small nuclei, at least 1."""
+    return jnp.maximum(scene.radius / 10, 1.0)

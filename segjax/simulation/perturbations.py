@@ -17,20 +17,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float, Int, Int32, PRNGKeyArray
 
 from segjax._errors import InputError
 from segjax.ops.components import components
-from segjax.simulation._fields import blur, smooth_noise
+from segjax.simulation._fields import Grain, blur, smooth_noise
 from segjax.simulation._label_tools import (
     centroids_of,
-    grow,
     highest,
     lowest,
     means_of,
+    morphed,
     places,
-    shrink,
     sizes_of,
 )
 
@@ -352,7 +350,7 @@ def split(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
     image: Float[Array, "*space"],
-    amount: Float[Array, ""],
+    amount: Float[Array, ""] | float,
     *,
     most: int,
 ) -> Int32[Array, "*space"]:
@@ -381,7 +379,7 @@ def remove(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
     image: Float[Array, "*space"],
-    amount: Float[Array, ""],
+    amount: Float[Array, ""] | float,
     *,
     most: int,
 ) -> Int32[Array, "*space"]:
@@ -393,7 +391,7 @@ def miss_dim(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
     image: Float[Array, "*space"],
-    amount: Float[Array, ""],
+    amount: Float[Array, ""] | float,
     *,
     most: int,
 ) -> Int32[Array, "*space"]:
@@ -428,21 +426,12 @@ def morph(
     state, radius = jax.random.uniform(key, (2, most + 1))
     state = jnp.floor(5.0 * jnp.where(amount.coherent, state[0], state)).astype(jnp.int32)
     radius = jnp.where(amount.coherent, radius[0], radius)
-    radius = jnp.floor(jnp.ceil(amount.radius * radius)).astype(jnp.int32)
+    radius = jnp.ceil(amount.radius * radius).astype(jnp.int32)
     first, second = jnp.asarray(_FIVE_STATES)[:, state]
-
-    steps = amount.largest
-
-    def step(i: Array, labels: Array) -> Array:
-        late = i >= steps
-        active = jnp.where(late, i - steps, i) < radius
-        way = jnp.where(late, second, first)
-        labels = shrink(labels, active & (way < 0))
-        return grow(labels, active & (way > 0))
 
     # Bytes are four times as fast as words.
     small = labels.astype(jnp.uint8 if most < 256 else jnp.int32)
-    return lax.fori_loop(0, 2 * steps, step, small).astype(jnp.int32)
+    return morphed(small, (first, second), radius, steps=amount.largest).astype(jnp.int32)
 
 
 # Identity, erosion, dilation, opening, closing: first and second direction.
@@ -453,7 +442,7 @@ def merge(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
     image: Float[Array, "*space"],
-    amount: Float[Array, ""],
+    amount: Float[Array, ""] | float,
     *,
     most: int,
 ) -> Int32[Array, "*space"]:
@@ -483,12 +472,13 @@ def warp(
     most: int,
 ) -> Int32[Array, "*space"]:
     """Move voxels by a smooth random field; nearest neighbour, borders repeat."""
-    knots = (1.5 * amount.finest,) * labels.ndim
-    width = (amount.width,) * labels.ndim
-    at = []
-    for k, place in zip(jax.random.split(key, labels.ndim), places(labels.shape), strict=True):
-        field = amount.rms * smooth_noise(k, labels.shape, width, knots=knots)
-        at.append(jnp.round(place + field).astype(jnp.int32))
+    n = labels.ndim
+    grain = Grain((amount.width,) * n, (1.5 * amount.finest,) * n)
+    fields = smooth_noise(key, labels.shape, *[grain] * n)
+    at = [
+        jnp.round(place + amount.rms * field).astype(jnp.int32)
+        for place, field in zip(places(labels.shape), fields, strict=True)
+    ]
     inside = (jnp.clip(x, 0, n - 1) for x, n in zip(at, labels.shape, strict=True))
     return labels[tuple(inside)].astype(jnp.int32)
 
@@ -497,7 +487,7 @@ def shift(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
     image: Float[Array, "*space"],
-    amount: Float[Array, ""],
+    amount: Float[Array, ""] | float,
     *,
     most: int,
 ) -> Int32[Array, "*space"]:
@@ -514,7 +504,7 @@ def add_spurious(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
     image: Float[Array, "*space"],
-    amount: Float[Array, ""],
+    amount: Float[Array, ""] | float,
     *,
     most: int,
 ) -> Int32[Array, "*space"]:

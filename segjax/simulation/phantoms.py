@@ -71,9 +71,10 @@ VOLUME = replace(
     SIM_PLUS,
     shape=(16, 64, 64),
     objects=12,
-    count=(1.0, 12.0),
-    radius=(6.0, 12.0),
-    contrast_to_noise=(2.0, 12.0),
+    count=(3.0, 12.0),
+    radius=(7.0, 12.0),
+    step=(1.5, 4.0),
+    contrast_to_noise=(3.0, 12.0),
     psf=(0.6, 1.2),
 )
 
@@ -92,14 +93,15 @@ def simulate(key: PRNGKeyArray, nuclei: Nuclei) -> Phantom:
         InputError: if a range is reversed, or the shape has not two or three axes.
 
     Example:
+        >>> from functools import partial
         >>> import jax
-        >>> phantom = simulate(jax.random.key(0), Nuclei(shape=(32, 32), objects=3))
-        >>> phantom.image.shape, int(phantom.labels.max()) <= 3
-        ((32, 32), True)
+        >>> many = jax.jit(jax.vmap(partial(simulate, nuclei=WIDE)))
+        >>> jax.eval_shape(many, jax.random.split(jax.random.key(0), 16)).labels.shape
+        (16, 96, 96)
     """
-    scenery, bodies, outlines, light, camera = jax.random.split(key, 5)
+    scenery, bodies, outlines, optics, camera = jax.random.split(key, 5)
     scene = draw_scene(scenery, nuclei)
     cells = arrange(bodies, scene, nuclei)
-    canvas = paint(outlines, scene, nuclei, cells)
-    image = illuminate(light, scene, canvas.light)
-    return Phantom(expose(camera, scene, image), annotate(scene, nuclei, cells, canvas.labels))
+    labels, light = paint(outlines, scene, nuclei, cells)
+    image = expose(camera, scene, illuminate(optics, scene, light))
+    return Phantom(image, annotate(scene, nuclei, cells, labels))

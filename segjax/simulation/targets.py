@@ -13,7 +13,7 @@ from segjax.statistics import Confusion, InstanceSurfaces, confusion, contingenc
 
 
 # By which metric of the catalogue each is measured.
-_METRICS = {
+METRICS_OF_TARGETS = {
     "SEG": "seg",
     "Dice": "dice",
     "PQ": "pq",
@@ -22,7 +22,8 @@ _METRICS = {
     "MHD95": "hausdorff(percentile=95, unmatched=omit)",
     "ASD": "assd(unmatched=omit)",
 }
-TARGETS = tuple(_METRICS)
+TARGETS = tuple(METRICS_OF_TARGETS)
+LENGTHS = ("MHD", "MHD95", "ASD")  # in the unit of spacing; the others are from 0 to 1
 
 
 class Measured(NamedTuple):
@@ -69,9 +70,9 @@ def measure(
         >>> [round(float(x), 3) for x in measured.values]  # 12 / 16, 2 * 12 / (16 + 12)
         [0.75, 0.857]
     """
-    if unknown := [name for name in targets if name not in _METRICS]:
+    if unknown := [name for name in targets if name not in METRICS_OF_TARGETS]:
         raise InputError(f"unknown target {unknown[0]!r}; use one of {', '.join(TARGETS)}")
-    metrics = [get_metric(_METRICS[name]) for name in targets]
+    metrics = [get_metric(METRICS_OF_TARGETS[name]) for name in targets]
     table = contingency(
         reference=reference,
         prediction=evaluated,
