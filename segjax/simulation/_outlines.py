@@ -2,7 +2,7 @@
 
 `segjax.statistics.instance_surfaces` searches the whole image for each object. Here outlines
 are listed by object once, and of each matched pair only the two are compared, block by block,
-in one loop that is as long as the largest work of a batch.
+in one loop that is as long as the most work of a batch.
 """
 
 import math
@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Int, Int32
 
+from segjax._errors import InputError
 from segjax.case import diagonal
 from segjax.statistics import Contingency, InstanceSurfaces, Surface, matching
 
@@ -50,7 +52,7 @@ class _Room(NamedTuple):
 def _room(shape: tuple[int, ...]) -> _Room:
     """Room that objects some voxels wide do not exceed: a third of an image, half of a volume."""
     of_map = math.prod(shape) / (5 - len(shape))
-    return _Room(*(math.ceil(n / _BLOCK) * _BLOCK for n in (of_map, of_map / 8, of_map * 0.75)))
+    return _Room(*(math.ceil(n / _BLOCK) * _BLOCK for n in (of_map, of_map / 4, of_map * 0.75)))
 
 
 class Outlined(NamedTuple):
@@ -80,6 +82,9 @@ def outlines_apart(
         evaluated: labels of the same shape.
         table: how often labels meet; it says how many there are.
         spacing: voxel size along each axis, fixed while tracing.
+
+    Raises:
+        InputError: if there are 2**32 objects times voxels.
     """
     room = _room(reference.shape)
     partner = matching.partners(table, matching.by_majority(table))
@@ -103,12 +108,18 @@ def outlines_apart(
 
 
 def _listed(labels: Any, most: int, spacing: tuple[float, ...], room: int) -> _Outlines:
+    if most * labels.size >= 2**32:
+        raise InputError(
+            f"outlines of {most - 1} objects in {labels.size} voxels are too many to be listed; "
+            "measure smaller images, or say that there are fewer objects"
+        )
     outline = jnp.where(_is_outline(labels) & (labels < most), labels, 0).reshape(-1)
     number = jnp.zeros(most, jnp.int32).at[outline].add(1).at[0].set(0)
     there = jnp.nonzero(outline, size=room, fill_value=0)[0]
-    label = jnp.where(jnp.arange(room) < number.sum(), outline[there], most)
-    _, there = lax.sort((label, there), num_keys=1)
-    places = jnp.unravel_index(there, labels.shape)
+    # In one number, which is sorted four times as fast as label and place.
+    key = outline[there].astype(jnp.uint32) * labels.size + there.astype(jnp.uint32)
+    key = jnp.where(jnp.arange(room) < number.sum(), key, jnp.uint32(2**32 - 1))
+    places = jnp.unravel_index((lax.sort(key) % labels.size).astype(jnp.int32), labels.shape)
     lengths = jnp.asarray(spacing, jnp.float32)[:, None]
     return _Outlines(jnp.stack(places) * lengths, jnp.cumsum(number) - number, number)
 
@@ -126,37 +137,47 @@ def _is_outline(labels: Int[Array, "*space"]) -> Bool[Array, "*space"]:
 
 def _apart(ours: _Outlines, theirs: _Outlines, longest: tuple[int, int]) -> tuple[Any, Any]:
     """Squared distances of each pair of outlines, one pair a row, in the order listed."""
+    rows, columns = (-(-x.number[1:] // _BLOCK) for x in (ours, theirs))
+    work = rows * columns
+    ends = jnp.cumsum(work)
 
     def block(x: _Outlines, pair: Any, first: Any) -> tuple[Any, Any]:
         which = first + jnp.arange(_BLOCK)
-        at = jnp.minimum(x.start[pair] + which, x.places.shape[-1] - 1)
-        return x.places[:, at], jnp.where(which < x.number[pair], 0.0, jnp.inf)
+        at = jnp.minimum(x.start[pair + 1] + which, x.places.shape[-1] - 1)
+        return x.places[:, at], jnp.where(which < x.number[pair + 1], 0.0, jnp.inf)
 
-    def nearer(far: Any, first: Any, here: Any, there: Any) -> Any:
+    def nearer(far: Any, pair: Any, first: Any, here: Any, there: Any) -> Any:
         """Take in how far the voxels of a block are from those of another."""
-        (p, _), (q, beyond) = here, there
+        (p, none), (q, beyond) = here, there
         squared = sum((b[:, None] - a) ** 2 for a, b in zip(p, q, strict=True))
-        nearest = (squared + beyond[:, None]).min(0)
-        known = lax.dynamic_slice(far, (first,), (_BLOCK,))
-        return lax.dynamic_update_slice(far, jnp.minimum(known, nearest), (first,))
+        nearest = ((squared + beyond[:, None]).min(0) + none)[None]
+        known = lax.dynamic_slice(far, (pair, first), (1, _BLOCK))
+        return lax.dynamic_update_slice(far, jnp.minimum(known, nearest), (pair, first))
 
-    def measure(pair: Any) -> Any:
-        rows, columns = (-(-x.number[pair] // _BLOCK) for x in (ours, theirs))
+    def step(done: Any, state: Any) -> Any:
+        # Once all is done, as it may be before it is in the rest of a batch, blocks are empty.
+        pair = jnp.minimum((ends <= done).sum(), work.size - 1)
+        which, across = done - ends[pair] + work[pair], jnp.maximum(columns[pair], 1)
+        first, first_back = which // across * _BLOCK, which % across * _BLOCK
+        here, there = block(ours, pair, first), block(theirs, pair, first_back)
+        return (
+            nearer(state[0], pair, first, here, there),
+            nearer(state[1], pair, first_back, there, here),
+        )
 
-        def step(state: Any) -> Any:
-            done, far, far_back = state
-            first, first_back = done // columns * _BLOCK, done % columns * _BLOCK
-            here, there = block(ours, pair, first), block(theirs, pair, first_back)
-            return (
-                done + 1,
-                nearer(far, first, here, there),
-                nearer(far_back, first_back, there, here),
-            )
+    start = tuple(jnp.full((work.size, n), jnp.inf) for n in longest)
+    return lax.fori_loop(0, _most_of_batch(ends[-1]), step, start)
 
-        state = (jnp.int32(0), *(jnp.full(n, jnp.inf) for n in longest))
-        return lax.while_loop(lambda state: state[0] < rows * columns, step, state)[1:]
 
-    return lax.map(measure, jnp.arange(1, ours.number.size))
+@custom_vmap
+def _most_of_batch(count: Int32[Array, ""]) -> Int32[Array, ""]:
+    """The largest count under `vmap`: a loop so long copies nothing of what is done already."""
+    return count
+
+
+@_most_of_batch.def_vmap
+def _(size: int, batched: list[bool], count: Any) -> tuple[Any, bool]:
+    return count.max(), False
 
 
 def _surface(squared: Any, number: Any) -> Surface:
