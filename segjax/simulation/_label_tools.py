@@ -73,10 +73,11 @@ def morphed(
         late = i >= steps
         active = (words & 15) > jnp.where(late, i - steps, i).astype(word)
         way = words >> jnp.where(late, 6, 4).astype(word)
+        # Both from the same words: one after the other, XLA works out the first many times.
         border = highest(words) != lowest(words)
-        words = jnp.where(border & active & (way & 1 > 0), 0, words).astype(word)
         reached = highest(jnp.where(active & (way & 2 > 0), words, 0).astype(word))
-        return jnp.where(words == 0, reached, words)
+        shrunk = jnp.where(border & active & (way & 1 > 0), 0, words).astype(word)
+        return jnp.where(words == 0, reached, shrunk)
 
     return (lax.fori_loop(0, 2 * steps, step, words) >> 8).astype(jnp.int32)
 
