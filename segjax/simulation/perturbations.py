@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Int, Int32, PRNGKeyArray
 
 from segjax._errors import InputError
@@ -335,15 +336,23 @@ _BROAD = 10.0
 
 def _nearest(centre: Array, radius: Array, active: Array, shape: tuple[int, ...]) -> Array:
     """The active label whose centre is nearest to each voxel, relative to its radius."""
-    weight = 1.0 / jnp.maximum(radius, 1.0) ** 2
-    place = jnp.stack([p.ravel() for p in places(shape)], -1)
-    square = (place**2).sum(-1)[:, None] * weight
-    square += (centre**2).sum(-1) * weight - 2.0 * place @ (centre * weight[:, None]).T
-    # The minimum of whole numbers whose last digits are the label is faster than an argmin.
-    label = jnp.arange(radius.size)
-    steps = jnp.clip(square * 256.0, 0.0, 2.0**31 / radius.size - 2.0).astype(jnp.int32)
-    keyed = jnp.where(active, steps * radius.size + label, jnp.iinfo(jnp.int32).max)
-    return (keyed.min(-1) % radius.size).reshape(shape)
+    number = radius.size
+    most = 2.0**31 / number / len(shape) - 2.0
+    # Squares add up over the axes: one short table each. They are whole numbers whose last
+    # digits are the label, so that the least of them names it.
+    tables = [
+        jnp.minimum(256.0 * ((p - centre[:, axis]) / jnp.maximum(radius, 1.0)) ** 2, most)
+        for axis, p in enumerate(jnp.arange(n)[:, None] for n in shape)
+    ]
+    tables[0] = jnp.where(active, tables[0], most)
+    keys = [table.astype(jnp.int32) * number for table in tables]
+    keys[0] += jnp.arange(number)
+
+    def nearer(label: Array, least: Array) -> Array:
+        return jnp.minimum(least, sum(jnp.ix_(*[key[:, label] for key in keys])))
+
+    first = jnp.full(shape, jnp.iinfo(jnp.int32).max)
+    return lax.fori_loop(0, number, nearer, first) % number
 
 
 def split(
