@@ -35,9 +35,7 @@ class _Objects:
         return (self.sizes / _UNIT_BALL[n]) ** (1 / n)
 
 
-def perturb(
-    rng: Random, labels: Array, image: Array, how: Perturbations, *, objects: int
-) -> Array:
+def perturb(rng: Random, labels: Array, image: Array, how: Perturbations, *, objects: int) -> Array:
     """One imperfect segmentation."""
     happens = lambda chance: rng.random() < chance
     if happens(how.untouched):

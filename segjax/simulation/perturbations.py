@@ -521,15 +521,17 @@ def add_spurious(
     """
     draws = jax.random.uniform(key, (_SPURIOUS, 2 * labels.ndim + 1))
     shape = jnp.asarray(labels.shape, jnp.float32)
-    for i in range(_SPURIOUS):
+
+    def add(i: Array, labels: Array) -> Array:
         centre, stretch = draws[i, : labels.ndim] * shape, draws[i, labels.ndim : -1]
         radius = (3.0 + 9.0 * draws[i, -1]) * jnp.exp(0.8 * (stretch - 0.5))
         away = sum(
             ((p - c) / r) ** 2 for p, c, r in zip(places(labels.shape), centre, radius, strict=True)
         )
         added = (away < 1.0) & (labels == 0) & (i < jnp.ceil(_SPURIOUS * amount))
-        labels = jnp.where(added, most + 1 + i, labels)
-    return labels.astype(jnp.int32)
+        return jnp.where(added, most + 1 + i, labels)
+
+    return lax.fori_loop(0, _SPURIOUS, add, labels.astype(jnp.int32))
 
 
 def relabel(
