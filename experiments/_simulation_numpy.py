@@ -88,7 +88,10 @@ def _paint(
     rng: np.random.Generator, scene: Any, nuclei: Nuclei, bodies: Any
 ) -> tuple[Array, Array]:
     shape, scale = nuclei.shape, _scale(scene, len(nuclei.shape))
-    outline = 0.9 * _noise(rng, shape, 6.0 / scale) + 0.4 * _noise(rng, shape, 2.5 / scale)
+    zoom = max(scene.radius / 10, 1.0)
+    outline = 0.9 * _noise(rng, shape, 5.0 * zoom / scale) + 0.4 * _noise(
+        rng, shape, 2.2 * zoom / scale
+    )
     outline = outline.astype(np.float32)
     labels, light = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     nearest = np.full(shape, np.inf, np.float32)
@@ -149,7 +152,10 @@ def _sigmoid(x: Array) -> Array:
 def _illuminate(rng: np.random.Generator, scene: Any, light: Array) -> Array:
     shape, scale = light.shape, _scale(scene, light.ndim)
     optics = np.where(np.arange(light.ndim) < light.ndim - 2, scene.axial, 1.0) / scale
-    coarse, fine, spots, uneven = (_noise(rng, shape, w / scale) for w in (3.5, 1.2, 2.2, 12.0))
+    zoom = max(scene.radius / 10, 1.0)
+    coarse, fine, spots, uneven = (
+        _noise(rng, shape, w * zoom / scale) for w in (3.2, 1.1, 2.0, 11.0)
+    )
     broad = _wide(rng, shape)
     chromatin = np.exp(scene.texture * (0.8 * coarse + 0.6 * fine) - scene.texture**2 / 2)
     dark = scene.nucleoli * _sigmoid(6 * (spots - 1.3))

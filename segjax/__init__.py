@@ -16,6 +16,8 @@ from segjax._version import __version__ as __version__
 
 
 _HOMES = {
+    "assess": "segjax.quality.predict",
+    "assess_folder": "segjax.quality.folders",
     "evaluate": "segjax.evaluation",
     "evaluate_batch": "segjax.evaluation",
     "evaluate_folder": "segjax.folder",

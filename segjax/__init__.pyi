@@ -31,6 +31,7 @@ from segjax.objects import (
     error_map as error_map,
     object_table as object_table,
 )
+from segjax.quality import assess as assess, assess_folder as assess_folder
 from segjax.table import Table as Table
 
 class MetricFunction(Protocol):

@@ -6,12 +6,10 @@ Nothing here imports jax before a command needs it, so that `--help` is quick.
 import io
 import json
 import logging
-import math
 import os
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,12 @@ import click
 
 from segjax._errors import InputError
 from segjax._version import __version__
+from segjax.cli._options import numbers
+from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
+from segjax.cli.assess import assess
 from segjax.cli.leaderboard import leaderboard, print_board
+from segjax.cli.train import train
 
 
 PASS, GATE_FAILED, BAD_INPUT = 0, 1, 2
@@ -186,7 +188,7 @@ def evaluate(
     rest |= {name: size for name, size in sizes.items() if size is not None}
     gates = [_gate(text) for text in fail_under]
     wanted_labels = _labels(labels)
-    wanted_spacing = _numbers(spacing, "--spacing")
+    wanted_spacing = numbers(spacing, "--spacing")
 
     from segjax import folder
     from segjax.io import read_label_names
@@ -202,7 +204,7 @@ def evaluate(
     )
     arguments = {"output": output, "resume": resume, "images": images}
     typed = shlex.join(["segjax", *context.obj])
-    with _Progress(hidden=quiet or as_json) as progress:
+    with Progress(hidden=quiet or as_json) as progress:
         report = folder.run(
             reference, prediction, options, progress=progress.update, command=typed, **arguments
         )
@@ -268,7 +270,7 @@ def _demo_evaluate(output: Path) -> Path:
     typed = ["segjax", "evaluate", str(references), str(predictions), "--labels", "foreground"]
     metrics = (*DEFAULT_METRICS, "hd95", "assd", "nsd@1mm")
     typed += ["-m", ",".join(metrics)]
-    with _Progress(hidden=False) as progress:
+    with Progress(hidden=False) as progress:
         report = folder.run(
             references,
             predictions,
@@ -298,7 +300,9 @@ def _demo_leaderboard(output: Path) -> Path:
     return files["page"]
 
 
+command.add_command(assess)
 command.add_command(leaderboard)
+command.add_command(train)
 
 
 # Reading options.
@@ -316,20 +320,6 @@ def _labels(text: str | None) -> Any:
     if min(labels) < 0 or len(set(labels)) < len(labels):
         raise InputError(f"--labels takes different integers from 0 up, got {text}")
     return labels
-
-
-def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            f"{option} takes numbers separated by commas, e.g. 3,0.8,0.8; got {text!r}"
-        ) from None
-    if not all(math.isfinite(v) and v > 0 for v in values):
-        raise InputError(f"{option} must be positive, got {text}")
-    return values
 
 
 def _gate(text: str) -> tuple[str, str, float]:
@@ -443,51 +433,3 @@ def _digits(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-class _Progress:
-    """A bar with rate and time left, on standard error; nothing where that is no terminal."""
-
-    def __init__(self, hidden: bool):
-        self._hidden = hidden or not sys.stderr.isatty()
-        self._bar: Any = None
-        self._task: Any = None
-        self._begun = time.perf_counter()
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def update(self, done: int, cases: int, name: str) -> None:
-        if self._hidden:
-            return
-        if self._bar is None:
-            self._bar = self._start(cases)
-        rate = done / max(time.perf_counter() - self._begun, 1e-9)
-        self._bar.update(self._task, completed=done, rate=f"{rate:.1f} cases/s")
-
-    def _start(self, cases: int) -> Any:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        bar = Progress(
-            TextColumn("scoring"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        bar.start()
-        self._task = bar.add_task("scoring", total=cases, rate="")
-        return bar
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.stop()

@@ -33,6 +33,7 @@ _MODEL = ("model", "method", "algorithm")
 CASE = ("case", "caseid", "id", "image", "subject")
 _LABEL = ("label", "organ", "class", "region")
 _SCORE = ("score", "value")
+_OF_A_SCORE = ("low", "high", "flags")  # its interval, and reasons to doubt it
 
 
 class Table(NamedTuple):
@@ -52,11 +53,12 @@ class _Roles(NamedTuple):
     metric: int | None
     status: int | None
     measured: Mapping[int, str]  # columns of scores, and of which metric if they say so
+    about: tuple[int | None, ...] = ()  # what is said of a score is no metadata of its case
 
     @property
     def columns(self) -> set[int]:
-        named = (self.case, self.model, *self.labels, self.metric, self.status, *self.measured)
-        return {i for i in named if i is not None}
+        named = (self.case, self.model, *self.labels, self.metric, self.status)
+        return {i for i in (*named, *self.measured, *self.about) if i is not None}
 
 
 def _roles(path: Path, columns: Sequence[str], declared: frozenset[str]) -> _Roles:
@@ -71,7 +73,8 @@ def _roles(path: Path, columns: Sequence[str], declared: frozenset[str]) -> _Rol
         if label is not None and name is not None and plain(columns[label]) == "label":
             labels, name = (name, label), None  # what the label is called, as segjax writes it
         model = name if model is None else model
-        return _Roles(case, model, labels, metric, find(columns, ("status",)), {score: ""})
+        about = tuple(find(columns, (name,)) for name in _OF_A_SCORE)
+        return _Roles(case, model, labels, metric, find(columns, ("status",)), {score: ""}, about)
     roles = _Roles(case, name if model is None else model, labels, None, None, {})
     rest = {i: column for i, column in enumerate(columns) if i not in roles.columns}
     measured = {i: canonical(c) for i, c in rest.items() if _is_metric(c, declared)}

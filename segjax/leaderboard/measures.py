@@ -15,6 +15,7 @@ from segjax.metrics import Metric, get_metric
 
 ROUNDING = 1e-6  # scores may have been written with six digits
 HUGE = 1e100  # no score is as large: squares of such overflow
+PREDICTED = "predicted "  # what `segjax assess` puts before the name of a metric
 
 
 class Declared(TypedDict, total=False):
@@ -126,13 +127,18 @@ def _kind(name: str, said: Declared) -> Measure | None:
         best=best,
         worst=worst,
         unit=said.get("unit", "" if metric is None else metric.unit),
-        title="" if metric is None else metric.title,
+        title="" if metric is None else _title(name, metric),
     )
+
+
+def _title(name: str, metric: Metric) -> str:
+    guessed = "; predicted by a network, without a reference" if PREDICTED in name else ""
+    return metric.title + guessed
 
 
 def _known(name: str, said: Declared) -> Metric | None:
     try:
-        return get_metric(name)
+        return get_metric(name.removeprefix(PREDICTED))
     except InputError as error:
         if "better" in said:
             return None

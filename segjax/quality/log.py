@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segjax.quality.scoring import Agreement
 
@@ -69,8 +70,8 @@ class Log:
             self.events.flush()
 
 
-def _row(progress: Progress) -> dict[str, float]:
-    row: dict[str, float] = {
+def _row(progress: Progress) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "step": progress.step,
         "pairs": progress.pairs,
         "seconds": round(progress.seconds, 1),

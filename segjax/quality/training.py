@@ -29,6 +29,7 @@ from segjax.quality.ribcage import Network
 from segjax.quality.scoring import agreement
 from segjax.simulation.maps import error_maps
 from segjax.simulation.pairs import Pair, Pairs, Pool, make_pair
+from segjax.simulation.targets import LENGTHS
 
 
 TRAINING, VALIDATION, CALIBRATION, TEST = range(4)  # four streams of keys that never meet
@@ -88,10 +89,25 @@ class Training:
                 f"{len(self.pairs.nuclei.shape)}-D"
             )
 
+    def of_targets(self, targets: tuple[str, ...]) -> "Training":
+        """The same run for other scores."""
+        return replace(
+            self,
+            network=replace(self.network, outputs=targets),
+            pairs=replace(self.pairs, targets=targets),
+        )
+
     @property
     def grid(self) -> tuple[int, ...]:
         """The shape of the maps."""
         return self.network.grid(self.pairs.nuclei.shape)
+
+
+class Pools(NamedTuple):
+    """Annotated images to learn from, and others to validate, calibrate and test on."""
+
+    learned: Pool | None
+    held: Pool | None
 
 
 class State(NamedTuple):
@@ -134,7 +150,7 @@ def train(
     *,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    pool: Pool | None = None,
+    pools: Pools | None = None,
     start: Weights | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
@@ -145,7 +161,7 @@ def train(
         output: folder for `training.json`, `log.csv` and `checkpoints/`; nothing is written
             without it.
         resume: go on from the last checkpoint in `output`; the run must be the same.
-        pool: images to cut patches from instead of simulating them.
+        pools: images to cut patches from instead of simulating them.
         start: weights to start from instead of random ones.
         on_progress: called after each validation.
 
@@ -153,7 +169,7 @@ def train(
         InputError: if the folder holds another run, or weights do not fit the network.
     """
     keep_compiled()
-    run = _Run(training, pool)
+    run = Run(training, pools)
     state, best, seconds = run.first(start), None, 0.0
     checkpoints = log = None
     if output is not None:
@@ -164,7 +180,7 @@ def train(
             state, best, seconds = kept[0], kept[1], float(kept[2])
         log = Log(folder, after=int(state.step))
     best = best or _no_best(state)
-    validation = run.hold_out(VALIDATION, training.validation)
+    validation = list(run.hold_out(VALIDATION, training.validation))
     began, before, losses = time.monotonic() - seconds, int(state.step), []
     since = time.monotonic()
     while int(state.step) < training.steps and not _stale(best, training):
@@ -194,11 +210,12 @@ def train(
     return Trained(training, best.weights, int(best.step), seconds)
 
 
-class _Run:
+class Run:
     """The compiled programs of a run."""
 
-    def __init__(self, training: Training, pool: Pool | None):
-        self.training, self.pool = training, pool
+    def __init__(self, training: Training, pools: Pools | None = None):
+        self.training = training
+        self.pools = pools or Pools(None, None)
         self.program = program_of(training.network)
         mesh = jax.make_mesh((_devices(training.batch),), ("batch",), axis_types=_AUTO)
         self.replicated = NamedSharding(mesh, PartitionSpec())
@@ -220,7 +237,9 @@ class _Run:
         """Run up to `steps_per_call` updates, but not past a validation."""
         t, step = self.training, int(state.step)
         until = min((step // t.validate_every + 1) * t.validate_every, t.steps)
-        state, losses = self._advance(state, self.pool, steps=min(t.steps_per_call, until - step))
+        state, losses = self._advance(
+            state, self.pools.learned, steps=min(t.steps_per_call, until - step)
+        )
         return state, np.asarray(losses)
 
     def _steps(self, state: State, pool: Pool | None, steps: int) -> tuple[State, Array]:
@@ -273,16 +292,19 @@ class _Run:
         pairs, maps = made
         weights = Weights(parameters, statistics)
         predicted, statistics = self.program.learn(weights, pairs.image, pairs.coded)
-        errors = jnp.where(pairs.counted, (predicted.scores - pairs.scores) ** 2, 0.0)
+        scale = jnp.asarray([_LENGTH if t in LENGTHS else 1.0 for t in self.training.pairs.targets])
+        errors = (predicted.scores - pairs.scores) / scale
+        errors = jnp.where(pairs.counted, errors**2, 0.0)
         loss = errors.sum() / jnp.maximum(pairs.counted.sum(), 1)
         # Of a patch without objects there is no score, but its maps are known.
         of_maps = ((predicted.maps - maps) ** 2).mean() if self.training.network.maps else 0.0
         return loss + self.training.map_weight * of_maps, (statistics, loss)
 
-    def hold_out(self, stream: int, count: int) -> list[tuple[Pair, Array]]:
+    def hold_out(self, stream: int, count: int) -> Iterator[tuple[Pair, Array]]:
         """A fixed set of pairs that are never trained on, in batches."""
         size = self.training.batch
-        return [self._make(self.keys(stream, i, size), self.pool) for i in range(-(-count // size))]
+        for block in range(-(-count // size)):
+            yield self._make(self.keys(stream, block, size), self.pools.held)
 
     def validate(self, weights: Weights, held: list[tuple[Pair, Array]]) -> list[Any]:
         """How well each output agrees with its target."""
@@ -295,6 +317,7 @@ class _Run:
         return [agreement(*x) for x in _columns(predicted, true, counted)]
 
 
+_LENGTH = 10.0  # pixels that weigh as much as a whole score
 _AUTO = (jax.sharding.AxisType.Auto,)
 
 

@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
 from segjax.simulation._fields import plane_grain, smooth_noise
-from segjax.simulation._nuclei import Nuclei, Scene, plane_scale
+from segjax.simulation._nuclei import Nuclei, Scene, enlargement, plane_scale
 
 
 _TRIES = 6  # places that a nucleus tries
@@ -129,7 +129,7 @@ def paint(
     lines = (jnp.arange(n, dtype=jnp.float32) for n in shape)
     axes = jnp.meshgrid(*lines, indexing="ij", sparse=True)
     axes = [x * s for x, s in zip(axes, scale, strict=True)]
-    grains = [plane_grain(width, scene.step, dims) for width in (6.0, 2.5)]
+    grains = [plane_grain(width, enlargement(scene), scene.step, dims) for width in (5.0, 2.2)]
     coarse, fine = smooth_noise(key, shape, *grains)
     outline = jnp.clip(0.9 * coarse + 0.4 * fine, -3.0, 3.0)
     # Of positive floats the bits have the order of the numbers. The last of them make room
@@ -196,7 +196,7 @@ def _steepness(
     total = jnp.zeros_like(field)
     for axis, step in enumerate(scale):
         if field.shape[axis] > 1:
-            total += (jnp.gradient(field, axis=axis) / step) ** 2
+            total += (jnp.asarray(jnp.gradient(field, axis=axis)) / step) ** 2
     return total
 
 

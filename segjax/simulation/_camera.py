@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from segjax.simulation._fields import Grain, blur, plane_grain, smooth_noise
-from segjax.simulation._nuclei import Scene, plane_scale
+from segjax.simulation._nuclei import Scene, enlargement, plane_scale
 
 
 _HAZY, _SPECKS = 4, 4  # bodies without a label
@@ -21,7 +21,8 @@ def illuminate(
     shape, dims = light.shape, light.ndim
     fields, blobs = jax.random.split(key)
     half = tuple(n / 2 for n in shape)
-    grains = [plane_grain(width, scene.step, dims) for width in (3.5, 1.2, 2.2, 12.0)]
+    zoom = enlargement(scene)
+    grains = [plane_grain(width, zoom, scene.step, dims) for width in (3.2, 1.1, 2.0, 11.0)]
     *texture, uneven, broad = smooth_noise(fields, shape, *grains, Grain(half, half))
     wide = lambda width: (width * scene.axial / scene.step, width, width)[-dims:]
     light = blur(light * _texture(scene, *texture), wide(scene.psf))

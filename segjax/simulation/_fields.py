@@ -53,16 +53,17 @@ def smooth_noise(
     ]
 
 
-def plane_grain(width: float, step: Width, dims: int) -> Grain:
+def plane_grain(finest: float, zoom: Width, step: Width, dims: int) -> Grain:
     """As smooth along every axis, in pixels of the plane.
 
     Args:
-        width: in pixels.
+        finest: width in pixels, if nothing is enlarged.
+        zoom: how many times wider it is, at least 1.
         step: distance in pixels of the planes of a field of three axes.
         dims: number of axes, two or three.
     """
-    coarse = 1.5 * width
-    return Grain((width / step, width, width)[-dims:], (1.0, coarse, coarse)[-dims:])
+    width, knots = finest * zoom, 1.5 * finest
+    return Grain((width / step, width, width)[-dims:], (1.0, knots, knots)[-dims:])
 
 
 def blur(image: Float[Array, "*space"], width: Widths) -> Float[Array, "*space"]:

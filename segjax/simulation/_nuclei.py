@@ -72,7 +72,7 @@ class Nuclei:
     roughness: Range = (0.0, 0.11)
     gap: Range = (0.8, 1.3)
     clustering: Range = (0.0, 0.9)
-    brightness_spread: Range = (0.05, 0.6)
+    brightness_spread: Range = (0.05, 0.5)
     texture: Range = (0.03, 0.4)
     nucleoli: Range = (0.0, 0.8)
     chromocentres: Range = (0.0, 1.5)
@@ -85,15 +85,15 @@ class Nuclei:
     step: Range = (2.0, 5.0)
     flatness: Range = (0.5, 1.0)
     halo: Range = (0.0, 0.4)
-    ghosts: Range = (0.0, 0.7)
+    ghosts: Range = (0.0, 0.6)
     streaks: Range = (0.0, 0.15)
-    background: Range = (0.02, 1.0)
+    background: Range = (0.01, 0.6)
     haze: Range = (0.0, 0.3)
     illumination: Range = (0.0, 0.3)
     annotation_offset: Range = (0.1, 1.2)
     smallest: int = 6
     visible: float = 1.0
-    contrast_to_noise: Range = (1.5, 150.0)
+    contrast_to_noise: Range = (1.5, 300.0)
     poisson: Range = (0.0, 1.0)
     enlarged: Range = (0.4, 2.4)
     bits: Range = (8.0, 12.0)
@@ -156,3 +156,8 @@ def plane_scale(scene: Scene, dims: int) -> tuple[Float[Array, ""], ...]:
     """Length of a voxel along each axis, in pixels of the plane."""
     one = jnp.ones_like(scene.step)
     return (scene.step, one, one)[-dims:]
+
+
+def enlargement(scene: Scene) -> Float[Array, ""]:
+    """How much wider texture and outlines vary than in small nuclei, at least 1."""
+    return jnp.maximum(scene.radius / 10, 1.0)

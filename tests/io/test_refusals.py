@@ -306,7 +306,7 @@ def test_memory_that_runs_out_is_told_with_what_was_wanted(tmp_path, monkeypatch
     def full(*_, **__):
         raise MemoryError("Unable to allocate 2.00 GiB for an array with shape (9,)")
 
-    monkeypatch.setattr("segjax.io.formats.npy._read_array", full)
+    monkeypatch.setattr("segjax.io.formats.npy.read_array", full)
     refused(path, r"does not fit in memory \(Unable to allocate 2.00 GiB .*crop it or split it")
 
 

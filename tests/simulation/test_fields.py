@@ -10,7 +10,7 @@ from segjax.simulation._fields import Grain, blur, plane_grain, smooth_noise
 @pytest.fixture(scope="module")
 def fields():
     """Of one draw: white noise, and a field 3 pixels wide whose knots lie 4 apart."""
-    grains = Grain((0.0, 0.0), (1.0, 1.0)), plane_grain(3.0, 1.0, 2)
+    grains = Grain((0.0, 0.0), (1.0, 1.0)), plane_grain(3.0, 1.0, 1.0, 2)
     draw = jax.jit(jax.vmap(lambda key: smooth_noise(key, (24, 25), *grains)))
     return [np.asarray(field) for field in draw(jax.random.split(jax.random.key(3), 2000))]
 

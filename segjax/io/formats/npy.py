@@ -22,13 +22,13 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
     """Read the array of an .npy, or the only or best-named one of an .npz."""
     if path.suffix.lower() == ".npy":
         with path.open("rb") as file:
-            array = _read_array(path, file, path.stat().st_size, max_voxels)
+            array = read_array(path, file, path.stat().st_size, max_voxels)
     else:
         with zipfile.ZipFile(path) as archive:
             member = _member(path, archive)
             with archive.open(member) as file:
                 stream = cast(io.BufferedIOBase, file)
-                array = _read_array(path, stream, member.file_size, max_voxels)
+                array = read_array(path, stream, member.file_size, max_voxels)
     return Volume(drop_channel_axis(array) if labels else array)
 
 
@@ -51,7 +51,8 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return member
 
 
-def _read_array(path: Path, file: io.BufferedIOBase, stored: int, max_voxels: int) -> np.ndarray:
+def read_array(path: Path, file: io.BufferedIOBase, stored: int, max_voxels: int) -> np.ndarray:
+    """Read the array of an .npy, or of a member of an .npz, of `stored` bytes."""
     shape, fortran, dtype = _header(path, file)
     check_size(path, shape, max_voxels, dtype.itemsize)
     size = math.prod(shape) * dtype.itemsize

@@ -1,0 +1,94 @@
+"""From a finished training run to an assessor: calibrated, tested, with its card."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from segjax.quality.card import Card
+from segjax.quality.finishing import HeldOut, finish
+from segjax.quality.running import run as predict
+from segjax.quality.scoring import agreement
+from segjax.quality.training import CALIBRATION, TEST, Pools, Run, Trained
+from segjax.quality.weights import Assessor
+
+
+AVERAGING = 4  # views, as `segjax.assess` takes by default
+DIAMETER = 22.0  # pixels, of the nuclei that are simulated
+
+
+def make_assessor(
+    trained: Trained,
+    *,
+    name: str,
+    data: str = "simulated nuclei",
+    pools: Pools | None = None,
+    calibration: int = 4096,
+    test: int = 2048,
+) -> Assessor:
+    """Calibrate and test a trained network on pairs that it never saw.
+
+    Args:
+        trained: the outcome of `segjax.quality.train`.
+        name: of the weights.
+        data: what it was trained on, in words.
+        pools: the annotated images that it was trained on and those held out.
+        calibration: pairs to calibrate intervals on.
+        test: other pairs to test on; the results are on the card.
+    """
+    training = trained.training
+    pairs = training.pairs
+    nuclei = pairs.nuclei
+    step = sum(nuclei.step) / 2 if len(nuclei.shape) == 3 else 1.0
+    card = Card(
+        name=name,
+        patch=nuclei.shape,
+        diameter=DIAMETER,
+        spacing=(step, 1.0, 1.0)[-len(nuclei.shape) :],
+        coding=pairs.coding,
+        data=data,
+        perturbations=_words(pairs.perturbations),
+        seed=training.seed,
+        samples=trained.step * training.batch,
+        limits=(
+            "Trained on fluorescent nuclei: other objects and other microscopes are flagged at "
+            "best. Where an object cannot be seen, its absence cannot either.",
+            "Intervals hold for images as simulated; calibrate on annotated images of your own.",
+        ),
+    )
+    run = Run(training, pools)
+    assessor = Assessor(training.network, trained.weights, card)
+    results = _tested(assessor, _held(run, TEST, test))
+    assessor = replace(assessor, card=replace(card, results=results))
+    return finish(assessor, _held(run, CALIBRATION, calibration), averaging=AVERAGING)
+
+
+def _held(run: Run, stream: int, count: int) -> Iterator[HeldOut]:
+    for pair, _ in run.hold_out(stream, count):
+        yield HeldOut(*(np.asarray(x) for x in (pair.image, pair.evaluated, *pair[2:4])))
+
+
+def _tested(assessor: Assessor, batches: Iterator[HeldOut]) -> dict[str, Any]:
+    """Agreement by output, beside predicting the mean."""
+    held = [(predict(assessor, b.images, b.labels, averaging=AVERAGING).scores, b) for b in batches]
+    said, true, counted = (
+        np.concatenate(x) for x in zip(*((s, b.scores, b.counted) for s, b in held), strict=True)
+    )
+    results = {}
+    for i, output in enumerate(assessor.network.outputs):
+        known = counted[:, i]
+        truth = true[known, i]
+        found = agreement(said[known, i], truth)._asdict()
+        plain = agreement(np.full(truth.shape, truth.mean()), truth)
+        results[output] = {
+            **{k: v if k == "count" else round(v, 4) for k, v in found.items()},
+            "predicting the mean": {"mae": round(plain.mae, 4), "rmse": round(plain.rmse, 4)},
+        }
+    return results
+
+
+def _words(perturbations: Any) -> str:
+    """What differs from doing nothing, as name=value."""
+    values = ((name, getattr(perturbations, name)) for name in perturbations.__dataclass_fields__)
+    return ", ".join(f"{name}={value}" for name, value in values)

@@ -1,0 +1,174 @@
+import csv
+import shutil
+from dataclasses import replace
+
+import jax
+import jax.export
+import numpy as np
+import pytest
+
+from segjax import InputError
+from segjax.quality import training as rooms
+from segjax.quality.ribcage import Network
+from segjax.quality.training import VALIDATION, Run, Training, train
+from segjax.simulation.maps import MAPS
+from segjax.simulation.pairs import Pairs
+from segjax.simulation.phantoms import Nuclei
+
+
+NUCLEI = Nuclei(shape=(32, 32), objects=3, count=(1.0, 3.0))
+SMALL = Training(
+    network=Network(
+        channels=(4, 6), dense=(8,), outputs=("SEG", "Dice"), maps=MAPS, padding="SAME"
+    ),
+    pairs=Pairs(nuclei=NUCLEI, targets=("SEG", "Dice")),
+    steps=8,
+    batch=8,
+    warmup=2,
+    validate_every=4,
+    validation=16,
+    steps_per_call=2,
+)
+
+
+class Killed(Exception):
+    pass
+
+
+def losses_of(folder):
+    with (folder / "log.csv").open(newline="") as file:
+        return [(row["step"], row["loss"], row["SEG mae"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "whole"
+    return folder, train(SMALL, output=folder)
+
+
+def test_a_killed_run_resumes_to_the_same_losses(finished, tmp_path):
+    folder, whole = finished
+    other = tmp_path / "killed"
+
+    def kill(progress):
+        if progress.step == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(SMALL, output=other, on_progress=kill)
+    resumed = train(SMALL, output=other, resume=True)
+    assert losses_of(other) == losses_of(folder)
+    assert resumed.step == whole.step
+    for name, value in whole.weights.parameters.items():
+        np.testing.assert_array_equal(value, resumed.weights.parameters[name])
+    for name, value in whole.weights.statistics.items():
+        np.testing.assert_array_equal(value, resumed.weights.statistics[name])
+
+
+def test_a_run_killed_while_it_saves_resumes_from_the_checkpoint_before(finished, tmp_path):
+    folder, _ = finished
+    other = tmp_path / "torn"
+    shutil.copytree(folder, other)
+    newest = max((other / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    for path in newest.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    train(SMALL, output=other, resume=True)
+    assert losses_of(other) == losses_of(folder)
+
+
+def test_weights_learn_and_the_best_are_kept(finished):
+    _, trained = finished
+    random = rooms.program_of(SMALL.network).random(SMALL.seed)
+    assert any(
+        np.any(np.asarray(trained.weights.parameters[n]) != x) for n, x in random.parameters.items()
+    )
+    assert trained.step in (4, 8)
+    assert trained.seconds > 0
+
+
+def test_steps_per_call_and_output_do_not_matter(finished):
+    folder, whole = finished
+    told = []
+    other = train(replace(SMALL, steps_per_call=3), on_progress=told.append)
+    for name, value in whole.weights.parameters.items():
+        np.testing.assert_allclose(value, other.weights.parameters[name], atol=1e-6)
+    assert [p.step for p in told] == [4, 8]
+    assert [f"{p.step}" for p in told] == [step for step, *_ in losses_of(folder)]
+
+
+def test_eight_devices_give_the_losses_of_one(monkeypatch):
+    assert jax.device_count() == 8
+    losses = {}
+    for devices in (1, 8):
+        monkeypatch.setattr(rooms, "_devices", lambda batch, n=devices: n)
+        run = Run(SMALL)
+        state = run.first(None)
+        found = []
+        for _ in range(3):
+            state, loss = run.advance(state)
+            found.append(loss)
+        losses[devices] = np.concatenate(found)
+    np.testing.assert_allclose(losses[1], losses[8], rtol=2e-4)
+
+
+def test_one_program_holds_everything_and_lowers_for_accelerators():
+    run = Run(SMALL)
+    state = run.first(None)
+    lowered = run._advance.lower(state, None, steps=2)
+    text = lowered.as_text()
+    for transfer in ("callback", "infeed", "outfeed", "send", "recv"):
+        assert f"stablehlo.{transfer}" not in text
+        assert transfer != "callback" or "callback" not in text
+    exported = jax.export.export(
+        jax.jit(lambda s: run._steps(s, None, 2)), platforms=("cuda", "tpu")
+    )(jax.eval_shape(lambda: state))
+    assert exported.platforms == ("cuda", "tpu")
+
+
+def test_held_out_pairs_are_never_trained_on():
+    run = Run(SMALL)
+    (pairs, _), *_ = run.hold_out(VALIDATION, 8)
+    trained, _ = run._make(run.keys(rooms.TRAINING, 0, 8), None)
+    a, b = (np.asarray(p.image).reshape(8, -1) for p in (pairs, trained))
+    assert not (a[:, None] == b[None]).all(-1).any()
+
+
+def test_a_run_stops_when_it_no_longer_improves():
+    still = replace(SMALL, learning_rate=0.0, steps=40, patience=2)
+    told = []
+    trained = train(still, on_progress=told.append)
+    assert len(told) <= 4
+    assert trained.step < told[-1].step
+
+
+def test_another_run_in_the_folder_is_refused(finished):
+    folder, _ = finished
+    with pytest.raises(InputError, match="holds a run; resume"):
+        train(SMALL, output=folder)
+    with pytest.raises(InputError, match="another run: seed"):
+        train(replace(SMALL, seed=5), output=folder, resume=True)
+
+
+def test_damaged_checkpoints_are_refused(finished, tmp_path):
+    folder, _ = finished
+    other = tmp_path / "damaged"
+    shutil.copytree(folder, other)
+    for path in (other / "checkpoints").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="train anew"):
+        train(SMALL, output=other, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"pairs": Pairs(nuclei=NUCLEI)}, "not the targets"),
+        ({"network": replace(SMALL.network, dims=3)}, "3-D patches"),
+    ],
+)
+def test_runs_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        replace(SMALL, **options)
