@@ -6,6 +6,7 @@ within its own box. It is what the speed of segjax is measured against.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage, spatial
@@ -135,7 +136,7 @@ def _split(rng: Random, labels: Array, share: float) -> Array:
         direction /= np.linalg.norm(direction)
         box = boxes[label - 1]
         place = np.ogrid[box]
-        away = sum(d * (p - c) for d, p, c in zip(direction, place, centre, strict=True))
+        away: Any = sum(d * (p - c) for d, p, c in zip(direction, place, centre, strict=True))
         away = away - (rng.random() - 0.5) * radius
         mine = labels[box] == label
         made[box][mine & (away > 0)] = label + most
@@ -179,7 +180,7 @@ def _morph(rng: Random, labels: Array, radius: int, *, coherent: bool) -> Array:
 
 
 def _merge(rng: Random, labels: Array, share: float) -> Array:
-    number = labels.max(initial=0) + 1
+    number = int(labels.max(initial=0)) + 1
     above = ndimage.maximum_filter(labels, 3)
     below = ndimage.minimum_filter(np.where(labels == 0, number, labels), 3)
     touching = (below < above) & (above > 0)
@@ -187,7 +188,7 @@ def _merge(rng: Random, labels: Array, share: float) -> Array:
     target = np.arange(number + 1)
     for low, high in contacts[rng.random(len(contacts)) < share]:
         target[target == target[high]] = target[low]
-    within = (labels == 0) & (target[below] == target[above]) & (above > 0)
+    within = (labels == 0) & (below < above) & (target[below] == target[above])
     return np.where(within, target[above], target[labels])
 
 
@@ -206,7 +207,7 @@ def _add_spurious(rng: Random, labels: Array, share: float) -> Array:
         first = np.maximum(np.floor(centre - radius), 0).astype(int)
         last = np.minimum(np.ceil(centre + radius) + 1, labels.shape).astype(int)
         box = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
-        away = sum(
+        away: Any = sum(
             ((p - c) / r) ** 2 for p, c, r in zip(np.ogrid[box], centre, radius, strict=True)
         )
         made[box][(away < 1) & (made[box] == 0)] = most + 1 + i

@@ -12,6 +12,7 @@ References:
     Aharoni et al. (2025), see `segjax.quality.ribcage`: five-state morphology, warp, merges.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -136,7 +137,7 @@ def most_labels(objects: int) -> int:
 def perturb(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
-    image: Float[Array, "*space"],
+    image: Float[Array, "..."],
     how: Perturbations,
     *,
     objects: int,
@@ -167,7 +168,7 @@ def perturb(
         for k in keys[:2]:
             now = split(k, now, image, a.split, most=most)
             most *= 2
-    steps = (
+    steps: tuple[tuple[Callable[..., Array], float, Any], ...] = (
         (remove, how.removed, a.removed),
         (miss_dim, how.dim_missed, a.dim_missed),
         (morph, how.morphology, a.morphology),
@@ -465,7 +466,8 @@ def merge(
     for _ in range(3):  # chains of up to 8 objects become one
         target = jnp.min(jnp.where(joined, target[None], number), -1)
         target = target[target]
-    within = (labels == 0) & (target[below] == target[above]) & (below > 0)
+    between = (labels == 0) & (below > 0) & (below < above)
+    within = between & (target[below] == target[above])
     return jnp.where(within, target[above], target[labels]).astype(jnp.int32)
 
 
