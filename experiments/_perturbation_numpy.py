@@ -181,8 +181,8 @@ def _morph(rng: Random, labels: Array, radius: int, *, coherent: bool) -> Array:
 
 def _merge(rng: Random, labels: Array, share: float) -> Array:
     number = int(labels.max(initial=0)) + 1
-    above = ndimage.maximum_filter(labels, 3)
-    below = ndimage.minimum_filter(np.where(labels == 0, number, labels), 3)
+    above: Array = ndimage.maximum_filter(labels, 3)
+    below: Array = np.asarray(ndimage.minimum_filter(np.where(labels == 0, number, labels), 3), int)
     touching = (below < above) & (above > 0)
     contacts = np.unique(np.stack([below[touching], above[touching]], -1), axis=0)
     target = np.arange(number + 1)
@@ -221,7 +221,8 @@ def _relabel(labels: Array, smallest: float, most: int) -> Array:
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         if box is None:
             continue
-        pieces, found = ndimage.label(labels[box] == label, block)
+        pieces: Any = np.zeros(labels[box].shape, np.int32)
+        found: Any = ndimage.label(labels[box] == label, block, output=pieces)
         sizes = np.bincount(pieces.ravel())
         for piece in range(1, found + 1):
             if sizes[piece] >= smallest and number < most:

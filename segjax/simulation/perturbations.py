@@ -168,14 +168,14 @@ def perturb(
         for k in keys[:2]:
             now = split(k, now, image, a.split, most=most)
             most *= 2
-    steps: tuple[tuple[Callable[..., Array], float, Any], ...] = (
+    steps: list[tuple[Callable[..., Array], float, Any]] = [
         (remove, how.removed, a.removed),
         (miss_dim, how.dim_missed, a.dim_missed),
         (morph, how.morphology, a.morphology),
         (merge, how.merged, a.merged),
         (warp, how.warped, a.warp),
         (shift, how.shifted, a.shift),
-    )
+    ]
     for k, (step, chance, amount) in zip(keys[2:8], steps, strict=True):
         if chance:
             now = step(k, now, image, amount, most=most)
