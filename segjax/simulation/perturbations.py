@@ -12,11 +12,13 @@ References:
     Aharoni et al. (2025), see `segjax.quality.ribcage`: five-state morphology, warp, merges.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Int, Int32, PRNGKeyArray
 
 from segjax._errors import InputError
@@ -135,7 +137,7 @@ def most_labels(objects: int) -> int:
 def perturb(
     key: PRNGKeyArray,
     labels: Int[Array, "*space"],
-    image: Float[Array, "*space"],
+    image: Float[Array, "..."],
     how: Perturbations,
     *,
     objects: int,
@@ -166,14 +168,14 @@ def perturb(
         for k in keys[:2]:
             now = split(k, now, image, a.split, most=most)
             most *= 2
-    steps = (
+    steps: list[tuple[Callable[..., Array], float, Any]] = [
         (remove, how.removed, a.removed),
         (miss_dim, how.dim_missed, a.dim_missed),
         (morph, how.morphology, a.morphology),
         (merge, how.merged, a.merged),
         (warp, how.warped, a.warp),
         (shift, how.shifted, a.shift),
-    )
+    ]
     for k, (step, chance, amount) in zip(keys[2:8], steps, strict=True):
         if chance:
             now = step(k, now, image, amount, most=most)
@@ -335,15 +337,23 @@ _BROAD = 10.0
 
 def _nearest(centre: Array, radius: Array, active: Array, shape: tuple[int, ...]) -> Array:
     """The active label whose centre is nearest to each voxel, relative to its radius."""
-    weight = 1.0 / jnp.maximum(radius, 1.0) ** 2
-    place = jnp.stack([p.ravel() for p in places(shape)], -1)
-    square = (place**2).sum(-1)[:, None] * weight
-    square += (centre**2).sum(-1) * weight - 2.0 * place @ (centre * weight[:, None]).T
-    # The minimum of whole numbers whose last digits are the label is faster than an argmin.
-    label = jnp.arange(radius.size)
-    steps = jnp.clip(square * 256.0, 0.0, 2.0**31 / radius.size - 2.0).astype(jnp.int32)
-    keyed = jnp.where(active, steps * radius.size + label, jnp.iinfo(jnp.int32).max)
-    return (keyed.min(-1) % radius.size).reshape(shape)
+    number = radius.size
+    most = 2.0**31 / number / len(shape) - 2.0
+    # Squares add up over the axes: one short table each. They are whole numbers whose last
+    # digits are the label, so that the least of them names it.
+    tables = [
+        jnp.minimum(256.0 * ((p - centre[:, axis]) / jnp.maximum(radius, 1.0)) ** 2, most)
+        for axis, p in enumerate(jnp.arange(n)[:, None] for n in shape)
+    ]
+    tables[0] = jnp.where(active, tables[0], most)
+    keys = [table.astype(jnp.int32) * number for table in tables]
+    keys[0] += jnp.arange(number)
+
+    def nearer(label: Array, least: Array) -> Array:
+        return jnp.minimum(least, sum(jnp.ix_(*[key[:, label] for key in keys])))
+
+    first = jnp.full(shape, jnp.iinfo(jnp.int32).max)
+    return lax.fori_loop(0, number, nearer, first) % number
 
 
 def split(
@@ -428,10 +438,7 @@ def morph(
     radius = jnp.where(amount.coherent, radius[0], radius)
     radius = jnp.ceil(amount.radius * radius).astype(jnp.int32)
     first, second = jnp.asarray(_FIVE_STATES)[:, state]
-
-    # Bytes are four times as fast as words.
-    small = labels.astype(jnp.uint8 if most < 256 else jnp.int32)
-    return morphed(small, (first, second), radius, steps=amount.largest).astype(jnp.int32)
+    return morphed(labels, (first, second), radius, steps=amount.largest)
 
 
 # Identity, erosion, dilation, opening, closing: first and second direction.
@@ -459,7 +466,8 @@ def merge(
     for _ in range(3):  # chains of up to 8 objects become one
         target = jnp.min(jnp.where(joined, target[None], number), -1)
         target = target[target]
-    within = (labels == 0) & (target[below] == target[above]) & (below > 0)
+    between = (labels == 0) & (below > 0) & (below < above)
+    within = between & (target[below] == target[above])
     return jnp.where(within, target[above], target[labels]).astype(jnp.int32)
 
 
@@ -515,15 +523,17 @@ def add_spurious(
     """
     draws = jax.random.uniform(key, (_SPURIOUS, 2 * labels.ndim + 1))
     shape = jnp.asarray(labels.shape, jnp.float32)
-    for i in range(_SPURIOUS):
+
+    def add(i: Array, labels: Array) -> Array:
         centre, stretch = draws[i, : labels.ndim] * shape, draws[i, labels.ndim : -1]
         radius = (3.0 + 9.0 * draws[i, -1]) * jnp.exp(0.8 * (stretch - 0.5))
         away = sum(
             ((p - c) / r) ** 2 for p, c, r in zip(places(labels.shape), centre, radius, strict=True)
         )
         added = (away < 1.0) & (labels == 0) & (i < jnp.ceil(_SPURIOUS * amount))
-        labels = jnp.where(added, most + 1 + i, labels)
-    return labels.astype(jnp.int32)
+        return jnp.where(added, most + 1 + i, labels)
+
+    return lax.fori_loop(0, _SPURIOUS, add, labels.astype(jnp.int32))
 
 
 def relabel(
