@@ -86,7 +86,7 @@ def held_out(
 
 
 def run(config: Config) -> list[dict[str, Any]]:
-    """One row for each run and score; the pairs of the figure are in "pairs"."""
+    """One row for each run and score; the pairs of the figure are in "scatter"."""
     rows = []
     for name in config.names:
         training = training_of(name, config)
@@ -109,7 +109,7 @@ def run(config: Config) -> list[dict[str, Any]]:
                     "mean mae": plain.mae,
                     "mean rmse": plain.rmse,
                     "sd": float(t.std()),
-                    "pairs": np.stack([p, t], 1)[:300].round(3).tolist(),
+                    "scatter": np.stack([p, t], 1)[:300].round(3).tolist(),
                 }
             )
     return rows
@@ -120,7 +120,7 @@ def main() -> None:
     config = _record.options(Config)
     began = time.perf_counter()
     rows = run(config)
-    print(_record.show(rows, [name for name in rows[0] if name != "pairs"]))
+    print(_record.show(rows, [name for name in rows[0] if name != "scatter"]))
     _record.save("qanet_table1", config, rows, time.perf_counter() - began)
 
 

@@ -63,9 +63,9 @@ def run(config: Config) -> list[dict[str, Any]]:
     """One row for each metric, then one for each method."""
     assessor = load_weights(config.weights)
     metrics = assessor.network.outputs
-    names, found, true = [], [], []
+    found, true = [], []
+    methods: list[str] = []
     for scene in islice(scenes(config.data), config.images):
-        names.append(scene.name)
         found.append([
             assess(scene.image, labels, metrics, weights=assessor, coverage=config.coverage)
             for labels in scene.segmentations.values()
@@ -109,7 +109,7 @@ def _overall(
         "images": len(said),
         **{k: v for k, v in a._asdict().items() if k != "auc"},
         "mae of the mean": float(np.abs(true[known] - true[known].mean()).mean()),
-        "tau of methods": float(stats.kendalltau(*by_method).statistic),
+        "tau of methods": float(stats.kendalltau(*by_method)[0]),
         "best by prediction": float(chosen),
         "best by truth": float(oracle),
         "best fixed method": float(by_method[1].max()),

@@ -4,8 +4,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from segjax._errors import InputError
 
 
@@ -22,7 +20,8 @@ class Checkpoints:
 
     def save(self, step: int, state: Any) -> None:
         """Write a checkpoint and wait until it is on the disk."""
-        state = jax.tree.map(_plain, state)
+        if step in self._manager.all_steps():  # a damaged one that was passed over
+            self._manager.delete(step)
         self._manager.save(step, args=self._orbax.args.StandardSave(state), force=True)
         self._manager.wait_until_finished()
 
@@ -35,9 +34,7 @@ class Checkpoints:
         reasons = []
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self._manager.restore(
-                    step, args=self._orbax.args.StandardRestore(jax.tree.map(_plain, like))
-                )
+                return self._manager.restore(step, args=self._orbax.args.StandardRestore(like))
             except Exception as error:  # orbax raises whatever its storage does
                 reasons.append(f"step {step}: {str(error).splitlines()[0][:200]}")
         if reasons:
@@ -49,7 +46,3 @@ class Checkpoints:
 
     def close(self) -> None:
         self._manager.close()
-
-
-def _plain(x: Any) -> Any:
-    return x[...] if hasattr(x, "get_value") else x

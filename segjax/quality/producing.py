@@ -82,7 +82,7 @@ def _tested(assessor: Assessor, batches: Iterator[HeldOut]) -> dict[str, Any]:
         found = agreement(said[known, i], truth)._asdict()
         plain = agreement(np.full(truth.shape, truth.mean()), truth)
         results[output] = {
-            **{k: v if k == "count" else round(v, 4) for k, v in found.items()},
+            **{k: v if k == "pairs" else round(v, 4) for k, v in found.items()},
             "predicting the mean": {"mae": round(plain.mae, 4), "rmse": round(plain.rmse, 4)},
         }
     return results

@@ -1,5 +1,6 @@
 """How well predicted scores agree with true ones."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ class Agreement(NamedTuple):
         mae: mean absolute error.
         rmse: root of the mean squared error.
         bias: mean of predicted - true.
-        count: pairs compared.
+        pairs: how many were compared.
     """
 
     auc: float
@@ -26,13 +27,13 @@ class Agreement(NamedTuple):
     mae: float
     rmse: float
     bias: float
-    count: int
+    pairs: int
 
 
 def agreement(predicted: Float[np.ndarray, " pair"], true: Float[np.ndarray, " pair"]) -> Agreement:
     """All measures of agreement; NaN of nothing."""
     if not true.size:
-        return Agreement(*[float("nan")] * 6, 0)
+        return Agreement(*(math.nan,) * 6, pairs=0)
     error = np.asarray(predicted, float) - true
     auc = np.clip(1 - np.abs(error), 0, 1).mean()
     return Agreement(

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -256,7 +256,7 @@ class Run:
         change, optimiser = self.optimiser.update(
             gradient, state.optimiser, state.weights.parameters
         )
-        parameters = optax.apply_updates(state.weights.parameters, change)
+        parameters: Any = optax.apply_updates(state.weights.parameters, change)
         weights = Weights(parameters, statistics)
         step = state.step + 1
         keep = jnp.minimum(self.training.averaging, (1.0 + step) / (10.0 + step))
@@ -351,7 +351,7 @@ def _better(best: Best, state: State, error: float) -> Best:
     if not error < best.error:
         return best._replace(stale=best.stale + 1)
     kept = jax.tree.map(lambda x: jnp.array(x, copy=True), state.averaged)
-    return Best(kept, np.float32(error), np.asarray(state.step), np.zeros((), np.int32))
+    return Best(kept, np.asarray(error, np.float32), np.asarray(state.step), np.zeros((), np.int32))
 
 
 def _stale(best: Best, training: Training) -> bool:

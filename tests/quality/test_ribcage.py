@@ -140,22 +140,6 @@ def test_prediction_does_not_depend_on_the_batch_but_learning_does():
     assert changed == list(weights.statistics)
 
 
-def test_batches_split_over_devices_share_their_moments():
-    program = program_of(SMALL)
-    image, coded = jax.random.normal(jax.random.key(0), (2, 16, 20, 20))
-    mesh = jax.make_mesh(
-        (jax.device_count(),), ("batch",), axis_types=(jax.sharding.AxisType.Auto,)
-    )
-    split = jax.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
-    weights = program.random(0)
-    learn = jax.jit(program.learn)
-    alone, one = learn(weights, image, coded)
-    across, all_ = learn(weights, *jax.device_put((image, coded), split))
-    np.testing.assert_allclose(alone.scores, across.scores, atol=1e-5)
-    for name in one:
-        np.testing.assert_allclose(one[name], all_[name], atol=1e-5)
-
-
 def test_lowers_for_accelerators():
     program = program_of(SMALL)
     x = jax.ShapeDtypeStruct((2, 20, 20), jnp.float32)

@@ -1,5 +1,8 @@
 import csv
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import jax
@@ -90,26 +93,40 @@ def test_weights_learn_and_the_best_are_kept(finished):
 def test_steps_per_call_and_output_do_not_matter(finished):
     folder, whole = finished
     told = []
-    other = train(replace(SMALL, steps_per_call=3), on_progress=told.append)
+    other = train(replace(SMALL, steps_per_call=1), on_progress=told.append)
     for name, value in whole.weights.parameters.items():
         np.testing.assert_allclose(value, other.weights.parameters[name], atol=1e-6)
     assert [p.step for p in told] == [4, 8]
     assert [f"{p.step}" for p in told] == [step for step, *_ in losses_of(folder)]
 
 
-def test_eight_devices_give_the_losses_of_one(monkeypatch):
-    assert jax.device_count() == 8
-    losses = {}
-    for devices in (1, 8):
-        monkeypatch.setattr(rooms, "_devices", lambda batch, n=devices: n)
-        run = Run(SMALL)
-        state = run.first(None)
-        found = []
-        for _ in range(3):
-            state, loss = run.advance(state)
-            found.append(loss)
-        losses[devices] = np.concatenate(found)
-    np.testing.assert_allclose(losses[1], losses[8], rtol=2e-4)
+EIGHT = """
+import dataclasses, jax, numpy as np
+from segjax.quality import training as rooms
+from segjax.quality.program import program_of
+from tests.quality.test_training import SMALL
+
+assert jax.device_count() == 8
+losses = {}
+for devices in (1, 8):
+    rooms._devices = lambda batch: devices
+    run = rooms.Run(SMALL)
+    state = run.first(None)
+    losses[devices] = []
+    for _ in range(3):
+        state, loss = run.advance(state)
+        losses[devices].extend(loss)
+assert len(state.averaged.parameters["output/bias"].sharding.device_set) == 8
+np.testing.assert_allclose(losses[1], losses[8], rtol=2e-4)
+"""
+
+
+def test_eight_devices_give_the_losses_of_one():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    done = subprocess.run(
+        [sys.executable, "-c", EIGHT], env=os.environ | flags, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_one_program_holds_everything_and_lowers_for_accelerators():
@@ -134,12 +151,16 @@ def test_held_out_pairs_are_never_trained_on():
     assert not (a[:, None] == b[None]).all(-1).any()
 
 
-def test_a_run_stops_when_it_no_longer_improves():
-    still = replace(SMALL, learning_rate=0.0, steps=40, patience=2)
-    told = []
-    trained = train(still, on_progress=told.append)
-    assert len(told) <= 4
-    assert trained.step < told[-1].step
+def test_a_run_stops_when_it_no_longer_improves(monkeypatch):
+    validate, told = Run.validate, []
+
+    def worse(run, weights, held):
+        return [result._replace(mae=len(told)) for result in validate(run, weights, held)]
+
+    monkeypatch.setattr(Run, "validate", worse)
+    trained = train(replace(SMALL, validate_every=2, patience=2), on_progress=told.append)
+    assert [p.step for p in told] == [2, 4, 6]
+    assert trained.step == 2
 
 
 def test_another_run_in_the_folder_is_refused(finished):
