@@ -70,7 +70,7 @@ def run(config: Config) -> list[dict[str, Any]]:
         }
         for method, p, t, c in zip(methods, *columns, strict=True)
     ]
-    tau = lambda x: float(stats.kendalltau(x, columns[1])[0])
+    tau = lambda x: float(np.asarray(stats.kendalltau(x, columns[1]))[0])
     best = columns[1].max()
     rows.append(
         {

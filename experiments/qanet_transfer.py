@@ -109,7 +109,7 @@ def _overall(
         "images": len(said),
         **{k: v for k, v in a._asdict().items() if k != "auc"},
         "mae of the mean": float(np.abs(true[known] - true[known].mean()).mean()),
-        "tau of methods": float(stats.kendalltau(*by_method)[0]),
+        "tau of methods": float(np.asarray(stats.kendalltau(*by_method))[0]),
         "best by prediction": float(chosen),
         "best by truth": float(oracle),
         "best fixed method": float(by_method[1].max()),
