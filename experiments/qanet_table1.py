@@ -121,7 +121,8 @@ def main() -> None:
     began = time.perf_counter()
     rows = run(config)
     print(_record.show(rows, [name for name in rows[0] if name != "scatter"]))
-    _record.save("qanet_table1", config, rows, time.perf_counter() - began)
+    named = replace(config, runs=Path(config.runs).name)
+    _record.save("qanet_table1", named, rows, time.perf_counter() - began)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,8 @@ def main() -> None:
     began = time.perf_counter()
     rows = run(config)
     print(_record.show(rows, [name for name in rows[0] if name != "hit rates"]))
-    _record.save("qanet_table2", config, rows, time.perf_counter() - began)
+    named = replace(config, runs=Path(config.runs).name)
+    _record.save("qanet_table2", named, rows, time.perf_counter() - began)
 
 
 if __name__ == "__main__":

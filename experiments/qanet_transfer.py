@@ -18,8 +18,9 @@ of which the network was trained on. What a GPU would change: nothing but the ti
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,8 @@ def main() -> None:
     print(_record.show([r for r in rows if "metric" in r], list(rows[0])))
     print(_record.show([r for r in rows if "method" in r], list(rows[-1])))
     if config.data:
-        _record.save("qanet_transfer", config, rows, time.perf_counter() - began)
+        named = replace(config, data=Path(config.data).name)
+        _record.save("qanet_transfer", named, rows, time.perf_counter() - began)
 
 
 if __name__ == "__main__":
