@@ -228,9 +228,8 @@ class Run:
     def first(self, start: Weights | None) -> State:
         weights = start or self.program.random(self.training.seed)
         self.program.check(weights)
-        copy = lambda tree: jax.tree.map(lambda x: jnp.array(x, copy=True), tree)
         optimiser = self.optimiser.init(weights.parameters)
-        state = State(copy(weights), copy(weights), optimiser, jnp.zeros((), jnp.int32))
+        state = State(_copied(weights), _copied(weights), optimiser, jnp.zeros((), jnp.int32))
         return jax.device_put(state, self.replicated)
 
     def advance(self, state: State) -> tuple[State, np.ndarray]:
@@ -342,16 +341,25 @@ def _optimiser(t: Training) -> Any:
     )
 
 
+def _copied(weights: Weights) -> Weights:
+    """Apart from those of a state, whose memory the next step takes."""
+    return jax.tree.map(lambda x: jnp.array(x, copy=True), weights)
+
+
 def _no_best(state: State) -> Best:
     nothing = np.zeros((), np.int32)
-    return Best(state.averaged, np.asarray(np.inf, np.float32), nothing, nothing)
+    return Best(_copied(state.averaged), np.asarray(np.inf, np.float32), nothing, nothing)
 
 
 def _better(best: Best, state: State, error: float) -> Best:
     if not error < best.error:
         return best._replace(stale=best.stale + 1)
-    kept = jax.tree.map(lambda x: jnp.array(x, copy=True), state.averaged)
-    return Best(kept, np.asarray(error, np.float32), np.asarray(state.step), np.zeros((), np.int32))
+    return Best(
+        _copied(state.averaged),
+        np.asarray(error, np.float32),
+        np.asarray(state.step),
+        np.zeros((), np.int32),
+    )
 
 
 def _stale(best: Best, training: Training) -> bool:

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from segjax import InputError
-from segjax.__main__ import main
+from segjax.cli import main
 from segjax.quality import load_weights
 from segjax.quality.annotated import read_pools
 
@@ -29,7 +29,7 @@ def folders(tmp_path):
     labels.mkdir()
     for i in range(6):
         shape = (60 + 4 * i, 70)
-        truth = discs(shape, [(20, 20), (40, 50)], 11 if i < 5 else 22)
+        truth = discs(shape, *(([(20, 20), (40, 50)], 11) if i < 5 else ([(40, 35)], 22)))
         noise = rng.normal(100, 5, shape)
         tifffile.imwrite(images / f"a{i}.tif", (noise + 200 * (truth > 0)).astype(np.uint16))
         tifffile.imwrite(labels / f"a{i}.tif", truth)

@@ -155,7 +155,7 @@ def test_a_run_stops_when_it_no_longer_improves(monkeypatch):
     validate, told = Run.validate, []
 
     def worse(run, weights, held):
-        return [result._replace(mae=len(told)) for result in validate(run, weights, held)]
+        return [result._replace(mae=float(len(told))) for result in validate(run, weights, held)]
 
     monkeypatch.setattr(Run, "validate", worse)
     trained = train(replace(SMALL, validate_every=2, patience=2), on_progress=told.append)
