@@ -117,7 +117,9 @@ for devices in (1, 8):
         state, loss = run.advance(state)
         losses[devices].extend(loss)
 assert len(state.averaged.parameters["output/bias"].sharding.device_set) == 8
-np.testing.assert_allclose(losses[1], losses[8], rtol=2e-4)
+# Sums in another order; Adam divides small gradients by their size, so the last digits grow.
+np.testing.assert_allclose(losses[1][:2], losses[8][:2], rtol=1e-5)
+np.testing.assert_allclose(losses[1], losses[8], rtol=5e-3)
 """
 
 
