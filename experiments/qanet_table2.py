@@ -35,6 +35,7 @@ class Config:
     """What may be varied.
 
     runs: folder of the runs; none keeps nothing.
+    kinds: of networks.
     steps: updates of each run.
     seeds: how many.
     held_out: pairs to test on.
@@ -44,6 +45,7 @@ class Config:
     """
 
     runs: str = ""
+    kinds: tuple[str, ...] = ("RibCage", "RibCage, binary", "Siamese", "naive")
     steps: int = 1500
     seeds: int = 3
     held_out: int = 1024
@@ -52,7 +54,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(steps=2, seeds=1, held_out=16, patch=32, width=2)
+SMOKE = Config(kinds=("naive",), steps=2, seeds=1, held_out=16, patch=32, width=2)
 
 
 def networks(width: int) -> dict[str, tuple[Network, str]]:
@@ -88,7 +90,8 @@ def training_of(network: Network, coding: str, config: Config, seed: int) -> Tra
 def run(config: Config) -> list[dict[str, Any]]:
     """One row for each network and seed."""
     rows = []
-    for name, (network, coding) in networks(config.width).items():
+    for name in config.kinds:
+        network, coding = networks(config.width)[name]
         parameters = count_parameters(nnx.eval_shape(lambda network=network: build(network)))
         for seed in range(config.seed, config.seed + config.seeds):
             training = training_of(network, coding, config, seed)
