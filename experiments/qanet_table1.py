@@ -24,11 +24,10 @@ from typing import Any
 import numpy as np
 
 from experiments import _record
-from experiments._training import trained
-from segjax.quality import PRESETS, Assessor
-from segjax.quality.running import run as predict
+from experiments._training import held_out, trained
+from segjax.quality import PRESETS
 from segjax.quality.scoring import agreement
-from segjax.quality.training import TEST, Run, Training
+from segjax.quality.training import Training
 
 
 LENGTHS = ("MHD95", "ASD")  # those in the table
@@ -70,19 +69,6 @@ def training_of(name: str, config: Config) -> Training:
     if config.steps:
         training = replace(training, steps=config.steps)
     return training
-
-
-def held_out(
-    assessor: Assessor, training: Training, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted scores, true ones, and whether these are defined, of pairs never trained on."""
-    said, true, counted = [], [], []
-    for pair, _ in Run(training).hold_out(TEST, count):
-        image, labels = np.asarray(pair.image), np.asarray(pair.evaluated)
-        said.append(predict(assessor, image, labels, averaging=4).scores)
-        true.append(np.asarray(pair.scores))
-        counted.append(np.asarray(pair.counted))
-    return tuple(np.concatenate(x) for x in (said, true, counted))  # pyright: ignore
 
 
 def run(config: Config) -> list[dict[str, Any]]:

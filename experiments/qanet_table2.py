@@ -19,12 +19,10 @@ import numpy as np
 from flax import nnx
 
 from experiments import _record
-from experiments._training import trained
+from experiments._training import held_out, trained
 from segjax.quality import PRESETS, Training
 from segjax.quality.ribcage import Network, build, count_parameters
-from segjax.quality.running import run as predict
 from segjax.quality.scoring import agreement, hit_rate
-from segjax.quality.training import TEST, Run
 
 
 TOLERANCES = np.linspace(0, 0.5, 26)
@@ -98,26 +96,19 @@ def run(config: Config) -> list[dict[str, Any]]:
             folder = Path(config.runs) if config.runs else None
             label = f"table2 {name} {seed}".replace(",", "").replace(" ", "-")
             assessor = trained(label, training, folder, held_out=config.held_out)
-            held = Run(training).hold_out(TEST, config.held_out)
-            found = [(predict(assessor, *_arrays(pair)).scores[:, 0], pair) for pair, _ in held]
-            said = np.concatenate([s for s, _ in found])
-            true = np.concatenate([np.asarray(pair.scores)[:, 0] for _, pair in found])
-            known = np.concatenate([np.asarray(pair.counted)[:, 0] for _, pair in found])
-            hits = hit_rate(said[known], true[known], TOLERANCES)
+            found, truth, counted = held_out(assessor, training, config.held_out)
+            said, true = found[counted[:, 0], 0], truth[counted[:, 0], 0]
+            hits = hit_rate(said, true, TOLERANCES)
             rows.append(
                 {
                     "network": name,
                     "parameters": parameters,
                     "seed": seed,
-                    **agreement(said[known], true[known])._asdict(),
+                    **agreement(said, true)._asdict(),
                     "hit rates": hits.round(4).tolist(),
                 }
             )
     return rows
-
-
-def _arrays(pair: Any) -> tuple[np.ndarray, np.ndarray]:
-    return np.asarray(pair.image), np.asarray(pair.evaluated)
 
 
 def main() -> None:
