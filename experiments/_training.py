@@ -1,15 +1,9 @@
-"""Train for an experiment, or go on where it stopped, and predict what was held out."""
+"""Train for an experiment, or go on where it stopped; the outcome is kept as weights."""
 
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Bool, Float
-
 from segjax.quality import Assessor, Training, load_weights, make_assessor, save_weights, train
 from segjax.quality.log import Progress
-from segjax.quality.producing import AVERAGING
-from segjax.quality.running import run
-from segjax.quality.training import TEST, Run
 
 
 def trained(name: str, training: Training, folder: Path | None, *, held_out: int) -> Assessor:
@@ -38,20 +32,3 @@ def trained(name: str, training: Training, folder: Path | None, *, held_out: int
     if weights is not None:
         save_weights(weights, assessor)
     return assessor
-
-
-def held_out(
-    assessor: Assessor, training: Training, count: int
-) -> tuple[
-    Float[np.ndarray, "pair output"],
-    Float[np.ndarray, "pair output"],
-    Bool[np.ndarray, "pair output"],
-]:
-    """Predicted scores, true ones, and whether these are defined, of pairs never trained on."""
-    found = []
-    for pair, _ in Run(training).hold_out(TEST, count):
-        image, labels = np.asarray(pair.image), np.asarray(pair.evaluated)
-        said = run(assessor, image, labels, averaging=AVERAGING).scores
-        found.append((said, np.asarray(pair.scores), np.asarray(pair.counted)))
-    said, true, counted = (np.concatenate(x) for x in zip(*found, strict=True))
-    return said, true, counted

@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 
 from experiments import _record
-from experiments._training import held_out, trained
+from experiments._training import trained
 from segjax.quality import PRESETS
+from segjax.quality.producing import held_out, predicted
 from segjax.quality.scoring import agreement
-from segjax.quality.training import Training
+from segjax.quality.training import TEST, Run, Training
 
 
 LENGTHS = ("MHD95", "ASD")  # those in the table
@@ -78,7 +79,8 @@ def run(config: Config) -> list[dict[str, Any]]:
         training = training_of(name, config)
         folder = Path(config.runs) if config.runs else None
         assessor = trained(name, training, folder, held_out=config.held_out)
-        said, true, counted = held_out(assessor, training, config.held_out)
+        held = held_out(Run(training), TEST, config.held_out)
+        said, true, counted = predicted(assessor, held)
         for i, score in enumerate(assessor.network.outputs):
             known = counted[:, i]
             p, t = said[known, i], true[known, i]

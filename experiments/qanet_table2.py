@@ -19,10 +19,12 @@ import numpy as np
 from flax import nnx
 
 from experiments import _record
-from experiments._training import held_out, trained
+from experiments._training import trained
 from segjax.quality import PRESETS, Training
+from segjax.quality.producing import held_out, predicted
 from segjax.quality.ribcage import Network, build, count_parameters
 from segjax.quality.scoring import agreement, hit_rate
+from segjax.quality.training import TEST, Run
 
 
 TOLERANCES = np.linspace(0, 0.5, 26)
@@ -96,7 +98,8 @@ def run(config: Config) -> list[dict[str, Any]]:
             folder = Path(config.runs) if config.runs else None
             label = f"table2 {name} {seed}".replace(",", "").replace(" ", "-")
             assessor = trained(label, training, folder, held_out=config.held_out)
-            found, truth, counted = held_out(assessor, training, config.held_out)
+            held = held_out(Run(training), TEST, config.held_out)
+            found, truth, counted = predicted(assessor, held)
             said, true = found[counted[:, 0], 0], truth[counted[:, 0], 0]
             hits = hit_rate(said, true, TOLERANCES)
             rows.append(

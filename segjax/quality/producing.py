@@ -1,10 +1,11 @@
 """From a finished training run to an assessor: calibrated, tested, with its card."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from segjax.quality.card import Card
 from segjax.quality.finishing import HeldOut, finish
@@ -16,6 +17,14 @@ from segjax.quality.weights import Assessor
 
 AVERAGING = 4  # views, as `segjax.assess` takes by default
 DIAMETER = 22.0  # pixels, of the nuclei that are simulated
+
+
+class Predicted(NamedTuple):
+    """Predicted scores of pairs, the true ones, and whether these are defined."""
+
+    said: Float[np.ndarray, "pair output"]
+    true: Float[np.ndarray, "pair output"]
+    counted: Bool[np.ndarray, "pair output"]
 
 
 def make_assessor(
@@ -59,22 +68,29 @@ def make_assessor(
     )
     run = Run(training, pools)
     assessor = Assessor(training.network, trained.weights, card)
-    results = _tested(assessor, _held(run, TEST, test))
+    results = _tested(assessor, held_out(run, TEST, test))
     assessor = replace(assessor, card=replace(card, results=results))
-    return finish(assessor, _held(run, CALIBRATION, calibration), averaging=AVERAGING)
+    return finish(assessor, held_out(run, CALIBRATION, calibration), averaging=AVERAGING)
 
 
-def _held(run: Run, stream: int, count: int) -> Iterator[HeldOut]:
+def held_out(run: Run, stream: int, count: int) -> Iterator[HeldOut]:
+    """Pairs of a stream of a run that are never trained on, in batches."""
     for pair, _ in run.hold_out(stream, count):
         yield HeldOut(*(np.asarray(x) for x in (pair.image, pair.evaluated, *pair[2:4])))
 
 
-def _tested(assessor: Assessor, batches: Iterator[HeldOut]) -> dict[str, Any]:
+def predicted(assessor: Assessor, batches: Iterable[HeldOut]) -> Predicted:
+    """What an assessor says of held-out pairs, beside what is true."""
+    found = [
+        (predict(assessor, b.images, b.labels, averaging=AVERAGING).scores, b.scores, b.counted)
+        for b in batches
+    ]
+    return Predicted(*(np.concatenate(x) for x in zip(*found, strict=True)))
+
+
+def _tested(assessor: Assessor, batches: Iterable[HeldOut]) -> dict[str, Any]:
     """Agreement by output, beside predicting the mean."""
-    held = [(predict(assessor, b.images, b.labels, averaging=AVERAGING).scores, b) for b in batches]
-    said, true, counted = (
-        np.concatenate(x) for x in zip(*((s, b.scores, b.counted) for s, b in held), strict=True)
-    )
+    said, true, counted = predicted(assessor, batches)
     results = {}
     for i, output in enumerate(assessor.network.outputs):
         known = counted[:, i]

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from segjax._compiling import keep_compiled
 from segjax._errors import InputError
+from segjax.io import write_atomic
 from segjax.quality.checkpoint import Checkpoints
 from segjax.quality.log import Log, Progress
 from segjax.quality.program import Weights, program_of
@@ -381,4 +382,4 @@ def _claim(folder: Path, training: Training, resume: bool) -> None:
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asked, indent=1) + "\n")
+    write_atomic(path, (json.dumps(asked, indent=1) + "\n").encode())

@@ -1,5 +1,6 @@
 """Small tools on label maps: tables by label, neighbours, growing and shrinking."""
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -25,6 +26,12 @@ def centroids_of(
     """Centre of each label in voxels; 0 for labels that are not there."""
     sums = [jnp.zeros(sizes.shape).at[labels].add(place) for place in places(labels.shape)]
     return jnp.stack(sums, -1) / jnp.maximum(sizes, 1.0)[:, None]
+
+
+def radii_of(sizes: Float[Array, " label"], dims: int) -> Float[Array, " label"]:
+    """Radius of a disc or ball of as many voxels."""
+    unit = {2: math.pi, 3: 4 / 3 * math.pi}[dims]
+    return (sizes / unit) ** (1 / dims)
 
 
 def places(shape: tuple[int, ...]) -> list[Float[Array, "*space"]]:

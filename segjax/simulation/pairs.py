@@ -97,7 +97,7 @@ def make_pair(key: Key[Array, ""], pairs: Pairs, pool: Pool | None = None) -> Pa
     return Pair(
         phantom.image * gain,
         code(evaluated, pairs.coding),
-        jnp.where(measured.counted, measured.values, 0.0),
+        measured.values,
         measured.counted,
         phantom.labels,
         evaluated,

@@ -31,6 +31,7 @@ from segjax.simulation._label_tools import (
     means_of,
     morphed,
     places,
+    radii_of,
     sizes_of,
 )
 
@@ -314,7 +315,7 @@ def follow_image(
     jitters, missed, chosen = jax.random.split(key, 3)
     sizes = sizes_of(labels, most)
     there = (sizes > 0).at[0].set(False)
-    radius = (jnp.maximum(sizes, 1.0) / _UNIT_BALL[labels.ndim]) ** (1 / labels.ndim)
+    radius = radii_of(jnp.maximum(sizes, 1.0), labels.ndim)
     centre = centroids_of(labels, sizes)
     centre += amount.jitter * radius[:, None] * jax.random.normal(jitters, centre.shape)
     ballot = jax.random.uniform(missed, there.shape)
@@ -331,7 +332,6 @@ def follow_image(
     return jnp.where(above, jnp.where(amount.fused, 1, owner), 0)
 
 
-_UNIT_BALL = {2: 3.14159265, 3: 4.18879020}
 _BROAD = 10.0
 
 
@@ -374,7 +374,7 @@ def split(
     direction /= jnp.linalg.norm(direction, axis=-1, keepdims=True)
     chosen, offset, gap = jax.random.uniform(others, (3, most + 1))
     sizes = sizes_of(labels, most)
-    radius = (sizes / _UNIT_BALL[labels.ndim]) ** (1 / labels.ndim)
+    radius = radii_of(sizes, labels.ndim)
     # The signed distance to the plane, from one table so that labels are looked up once.
     constant = (centroids_of(labels, sizes) * direction).sum(-1) + (offset - 0.5) * radius
     cut = (chosen < amount).at[0].set(False)
@@ -503,7 +503,7 @@ def shift(
     by = jnp.round(amount * jax.random.normal(key, (labels.ndim,))).astype(jnp.int32)
     for axis, n in enumerate(labels.shape):
         source = jnp.arange(n) - by[axis]
-        inside = ((source >= 0) & (source < n)).reshape([-1 if a == axis else 1 for a in range(labels.ndim)])  # fmt: skip  # noqa: E501
+        inside = lax.broadcast_in_dim((source >= 0) & (source < n), labels.shape, (axis,))
         labels = jnp.where(inside, jnp.take(labels, jnp.clip(source, 0, n - 1), axis), 0)
     return labels.astype(jnp.int32)
 
