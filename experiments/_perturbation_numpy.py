@@ -66,6 +66,8 @@ def perturb(rng: Random, labels: Array, image: Array, how: Perturbations, *, obj
         now = ndimage.shift(now, by, order=0)
     if happens(how.spurious):
         now = _add_spurious(rng, now, rng.random())
+    if happens(how.fragmented):
+        now = _fragment(rng, now, how.fragmented_share * rng.random(), int(4 * 16 ** rng.random()))
     return _relabel(now, 1 + how.smallest * rng.random() ** 3, most_labels(objects))
 
 
@@ -141,6 +143,17 @@ def _split(rng: Random, labels: Array, share: float) -> Array:
         mine = labels[box] == label
         made[box][mine & (away > 0)] = label + most
         made[box][mine & (np.abs(away) < gap)] = 0
+    return made
+
+
+def _fragment(rng: Random, labels: Array, share: float, seeds: int) -> Array:
+    most = int(labels.max(initial=0))
+    broken = rng.random(most + 1) < share
+    broken[0] = False
+    place = np.argwhere(broken[labels])
+    tree = spatial.cKDTree(rng.random((seeds, labels.ndim)) * labels.shape)
+    made = labels.copy()
+    made[tuple(place.T)] += (most + 1) * tree.query(place)[1].astype(labels.dtype)
     return made
 
 

@@ -120,7 +120,8 @@ def _paint(
         depth = (edge - distance) * distance / np.sqrt(steep + 1e-6)
         share = distance / edge
         most = 0.4 * body.radius
-        depth_of_light = depth - min(max(scene.annotation_offset, -most), most)
+        offset = scene.annotation_offset * (0.5 * body.soft + scene.psf)
+        depth_of_light = depth - min(max(offset, -most), most)
         cover = np.clip(0.5 + depth_of_light / body.soft, 0, 1)
         fall = (1 - scene.dome * np.minimum(share, 1) ** 2) / (1 - scene.dome / 2)
         new = body.brightness * cover * fall

@@ -6,7 +6,14 @@ from segjax.quality import Assessor, Training, load_weights, make_assessor, save
 from segjax.quality.log import Progress
 
 
-def trained(name: str, training: Training, folder: Path | None, *, held_out: int) -> Assessor:
+def trained(
+    name: str,
+    training: Training,
+    folder: Path | None,
+    *,
+    held_out: int,
+    start: Assessor | None = None,
+) -> Assessor:
     """An assessor of a run, from its file of weights if the run has ended before.
 
     Args:
@@ -14,6 +21,7 @@ def trained(name: str, training: Training, folder: Path | None, *, held_out: int
         training: the run.
         folder: where runs are kept; None keeps nothing.
         held_out: pairs to test on, and to calibrate on.
+        start: whose weights to start from.
     """
     output = None if folder is None else folder / name
     weights = None if output is None else output / "weights.npz"
@@ -27,7 +35,7 @@ def trained(name: str, training: Training, folder: Path | None, *, held_out: int
             flush=True,
         )
 
-    done = train(training, output=output, resume=output is not None, on_progress=tell)
+    done = train(training, output=output, resume=output is not None, start=start, on_progress=tell)
     assessor = make_assessor(done, name=name, test=held_out, calibration=held_out)
     if weights is not None:
         save_weights(weights, assessor)

@@ -40,6 +40,8 @@ class Config:
 
     runs: folder of the runs; none keeps nothing.
     names: of the presets that are trained.
+    start: weights that "nuclei-2d-paper" starts from; it is then trained a third as long. Those of
+        this name are not trained again. None starts from random ones.
     steps: updates, 0 for those of the presets.
     held_out: pairs to test on.
     patch: side of the patches, 0 for that of the presets.
@@ -48,6 +50,7 @@ class Config:
 
     runs: str = ""
     names: tuple[str, ...] = ("nuclei-2d-paper", "nuclei-2d", "nuclei-3d")
+    start: str = "nuclei-2d"
     steps: int = 0
     held_out: int = 2048
     patch: int = 0

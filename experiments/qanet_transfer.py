@@ -72,7 +72,7 @@ def run(config: Config) -> list[dict[str, Any]]:
             for labels in scene.segmentations.values()
         ])  # fmt: skip
         true.append([
-            [true_score(scene.truth, labels, m, one.scale) for m in metrics]
+            [true_score(scene.truth, labels, m, one.voxel) for m in metrics]
             for labels, one in zip(scene.segmentations.values(), found[-1], strict=True)
         ])  # fmt: skip
         methods = list(scene.segmentations)

@@ -88,7 +88,7 @@ def train(
     if images is not None and labels is not None:
         patch = training.pairs.nuclei.shape
         pools = read_pools(images, labels, patch, diameter=diameter, channel=channel_of(channel))
-    first = None if start is None else load_weights(start).weights
+    first = None if start is None else load_weights(start)
     trained = train_(
         training,
         output=output,

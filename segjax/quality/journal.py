@@ -15,7 +15,7 @@ from segjax.report.overlay import Picture
 from segjax.table import jsonable
 
 
-_KEPT = ("flags", "objects", "segmented", "diameter", "diameter_from", "scale", "weights")
+_KEPT = ("flags", "objects", "segmented", "diameter", "diameter_from", "voxel", "weights")
 
 
 def entry_of(
@@ -60,7 +60,7 @@ def recalled(entry: Mapping[str, Any], coverage: float) -> Assessment:
         segmented=int(entry["segmented"]),
         diameter=float(entry["diameter"]),
         diameter_from=str(entry["diameter_from"]),
-        scale=float(entry["scale"]),
+        voxel=tuple(map(float, entry["voxel"])),
         weights=str(entry["weights"]),
         per_object=objects,
     )

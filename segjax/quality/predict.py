@@ -74,7 +74,7 @@ class Assessment:
         segmented: how many the segmentation has.
         diameter: of the objects, in pixels, that the image was scaled by.
         diameter_from: "given", "labels", or "card".
-        scale: pixels of the network, along the last axis, per pixel of the image.
+        voxel: size of the image's voxels along each axis, in pixels of the network.
         weights: name of the network's weights.
         tiles: what was predicted of each patch; None where nothing was.
         per_object: scores of single objects, if asked for.
@@ -90,7 +90,7 @@ class Assessment:
     segmented: int
     diameter: float
     diameter_from: str
-    scale: float
+    voxel: tuple[float, ...]
     weights: str
     tiles: Tiles | None = None
     per_object: ObjectScores | None = None
@@ -177,7 +177,7 @@ def assess(
         segmented=len(checked.names),
         diameter=prepared.diameter,
         diameter_from=prepared.diameter_from,
-        scale=prepared.factors[-1],
+        voxel=tuple(f * s for f, s in zip(prepared.factors, card.spacing, strict=True)),
         weights=card.name,
     )
     if checked.constant:
@@ -348,5 +348,5 @@ def _score(name: str, raw: float, assessment: Assessment, calibration: Calibrati
     found = (raw, low, high)
     if calibration is not None:
         found = calibration.interval(raw, assessment.objects, assessment.coverage)
-    pixels = assessment.scale if get_metric(name).unit == "length" else 1.0
+    pixels = assessment.voxel[-1] if get_metric(name).unit == "length" else 1.0
     return Score(*(np.clip(found, low, high) / pixels).tolist())

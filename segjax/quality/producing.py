@@ -48,18 +48,16 @@ def make_assessor(
     """
     training = trained.training
     pairs = training.pairs
-    nuclei = pairs.nuclei
-    step = sum(nuclei.step) / 2 if len(nuclei.shape) == 3 else 1.0
     card = Card(
         name=name,
-        patch=nuclei.shape,
+        patch=pairs.nuclei.shape,
         diameter=DIAMETER,
-        spacing=(step, 1.0, 1.0)[-len(nuclei.shape) :],
+        spacing=pairs.spacing,
         coding=pairs.coding,
         data=data,
         perturbations=_words(pairs.perturbations),
         seed=training.seed,
-        samples=trained.step * training.batch,
+        samples=trained.pairs,
         limits=(
             "Trained on fluorescent nuclei: other objects and other microscopes are flagged at "
             "best. Where an object cannot be seen, its absence cannot either.",

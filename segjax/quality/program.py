@@ -40,6 +40,19 @@ class Program:
         _, *states = nnx.split(build(self.network, seed), nnx.Param, nnx.BatchStat)
         return Weights(*[self._plain(state) for state in states])
 
+    def adopt(self, weights: Weights, outputs: tuple[str, ...]) -> Weights:
+        """Weights of a network that has these outputs, else the same; new ones start at random."""
+        fresh, parameters = self.random().parameters, dict(weights.parameters)
+        for name in _OUTPUT:
+            columns = [
+                parameters[name][..., outputs.index(one)] if one in outputs else fresh[name][..., i]
+                for i, one in enumerate(self.network.outputs)
+            ]
+            parameters[name] = jnp.stack(columns, -1)
+        adopted = weights._replace(parameters=parameters)
+        self.check(adopted)
+        return adopted
+
     def check(self, weights: Weights) -> None:
         """Raise unless weights are of this network."""
         given = [{name: jnp.shape(x) for name, x in part.items()} for part in weights]
@@ -87,6 +100,9 @@ class Program:
     def _plain(self, state: Any) -> dict[str, Array]:
         leaves, _ = jax.tree_util.tree_flatten_with_path(state)
         return {_name(path): leaf for path, leaf in leaves}
+
+
+_OUTPUT = ("output/kernel", "output/bias")
 
 
 @cache

@@ -28,6 +28,7 @@ from segjax.quality.log import Log, Progress
 from segjax.quality.program import Weights, program_of
 from segjax.quality.ribcage import Network
 from segjax.quality.scoring import agreement
+from segjax.quality.weights import Assessor
 from segjax.simulation.maps import error_maps
 from segjax.simulation.pairs import Pair, Pairs, Pool, make_pair
 from segjax.simulation.targets import LENGTHS
@@ -137,12 +138,14 @@ class Trained:
         training: what was asked for.
         weights: the averaged weights that validated best.
         step: the update they are from.
+        pairs: seen until then, those of the weights it started from included.
         seconds: of the run, those before a resume included.
     """
 
     training: Training
     weights: Weights
     step: int
+    pairs: int
     seconds: float
 
 
@@ -152,7 +155,7 @@ def train(
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     pools: Pools | None = None,
-    start: Weights | None = None,
+    start: Assessor | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
     """Train a network on pairs made on the device, over all devices.
@@ -163,7 +166,7 @@ def train(
             without it.
         resume: go on from the last checkpoint in `output`; the run must be the same.
         pools: images to cut patches from instead of simulating them.
-        start: weights to start from instead of random ones.
+        start: whose weights to start from; it may predict other scores, else it is the same.
         on_progress: called after each validation.
 
     Raises:
@@ -208,7 +211,8 @@ def train(
             on_progress(progress)
     if checkpoints is not None:
         checkpoints.close()
-    return Trained(training, best.weights, int(best.step), seconds)
+    seen = int(best.step) * training.batch + (0 if start is None else start.card.samples)
+    return Trained(training, best.weights, int(best.step), seen, seconds)
 
 
 class Run:
@@ -226,9 +230,10 @@ class Run:
         self._make = jax.jit(self.make)
         self._predict = jax.jit(self.program.predict)
 
-    def first(self, start: Weights | None) -> State:
-        weights = start or self.program.random(self.training.seed)
-        self.program.check(weights)
+    def first(self, start: Assessor | None) -> State:
+        weights = self.program.random(self.training.seed)
+        if start is not None:
+            weights = self.program.adopt(start.weights, start.network.outputs)
         optimiser = self.optimiser.init(weights.parameters)
         state = State(_copied(weights), _copied(weights), optimiser, jnp.zeros((), jnp.int32))
         return jax.device_put(state, self.replicated)

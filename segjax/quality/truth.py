@@ -100,24 +100,26 @@ def _true_scores(truth: Path, labels: Path, assessment: Assessment) -> dict[str,
         check_same_grid(r, p)
     except InputError as error:
         raise InputError(f"{truth}: {error}") from None
-    return {m: true_score(r, p, m, assessment.scale) for m in assessment.raw}
+    return {m: true_score(r, p, m, assessment.voxel) for m in assessment.raw}
 
 
-def true_score(reference: np.ndarray, labels: np.ndarray, metric: str, scale: float) -> float:
+def true_score(
+    reference: np.ndarray, labels: np.ndarray, metric: str, voxel: tuple[float, ...]
+) -> float:
     """What a network's output stands for, where the truth is known.
 
     Args:
         reference: the truth.
         labels: the segmentation.
         metric: name of the output, one of `segjax.simulation.targets.TARGETS`.
-        scale: pixels of the network per pixel of the image, in which lengths are.
+        voxel: size of a voxel in pixels of the network, in which lengths are.
     """
     found = evaluate(
         reference=reference,
         prediction=labels,
         metrics=(METRICS_OF_TARGETS[metric],),
         labels="foreground",
-        spacing=scale,
+        spacing=voxel,
     )
     return float(next(iter(found.values())))
 

@@ -180,7 +180,8 @@ def _light(
     root = jnp.sqrt(share)
     depth = 2 * root * (1 - root) * lax.rsqrt(_steepness(share, scale) + 1e-8)
     most = 0.4 * bodies.radius
-    offset = jnp.clip(scene.annotation_offset, -most, most)
+    width = 0.5 * bodies.soft + scene.psf
+    offset = jnp.clip(scene.annotation_offset * width, -most, most)
     rows = jnp.stack([bodies.brightness, bodies.soft, offset], -1)
     none = jnp.array([[0.0, 1.0, 0.0]])
     brightness, soft, offset = jnp.moveaxis(jnp.concatenate([none, rows])[owner], -1, 0)

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -51,6 +52,24 @@ def smooth_noise(
         _along_axes(white[first:last].reshape(grid), spread)
         for first, last, grid, spread in zip(ends, ends[1:], grids, spreads, strict=False)
     ]
+
+
+def spline_field(
+    key: PRNGKeyArray, shape: tuple[int, ...], points: int
+) -> list[Float[Array, "*space"]]:
+    """One cubic B-spline for each axis, of `points` control points along each, even in +-1."""
+    control = jax.random.uniform(key, (len(shape), *(points,) * len(shape)), minval=-1.0)
+    bases = [jnp.asarray(_cubic_basis(n, points)) for n in shape]
+    return [_along_axes(one, bases) for one in control]
+
+
+def _cubic_basis(size: int, points: int) -> np.ndarray:
+    """Uniform cubic B-splines by place; those of the first and the last span reach beyond."""
+    place = np.linspace(0.0, points - 3.0, size)
+    away = np.abs(place[:, None] - (np.arange(points) - 1.0))
+    near = 2 / 3 - away**2 + away**3 / 2
+    far = np.maximum(2 - away, 0) ** 3 / 6
+    return np.where(away < 1, near, far).astype(np.float32)
 
 
 def plane_grain(finest: float, zoom: Width, step: Width, dims: int) -> Grain:

@@ -51,7 +51,8 @@ class Nuclei:
         background: brightness of the background.
         haze: standard deviation of the background, as a share of it.
         illumination: standard deviation of the logarithm of the light over the field.
-        annotation_offset: how far the labels reach beyond the edge of the nuclei.
+        annotation_offset: how far the labels reach beyond the edge of the nuclei, as a multiple of
+            the width of that edge: a pixel where it is sharp.
         smallest: voxels; what shows less within the image has no label.
         visible: what is dimmer than this multiple of the noise has no label.
         contrast_to_noise: brightness of a typical nucleus over the noise there.
@@ -65,7 +66,7 @@ class Nuclei:
     shape: tuple[int, ...] = (96, 96)
     objects: int = 24
     count: Range = (0.0, 24.0)
-    radius: Range = (7.0, 16.0)
+    radius: Range = (5.0, 24.0)
     size_spread: Range = (0.03, 0.4)
     aspect: Range = (1.1, 2.5)
     bend: Range = (0.0, 0.5)
@@ -78,7 +79,7 @@ class Nuclei:
     chromocentres: Range = (0.0, 1.5)
     dome: Range = (-0.2, 0.9)
     mitotic: Range = (0.0, 0.2)
-    debris: Range = (0.0, 0.4)
+    debris: Range = (0.0, 0.35)
     defocus: Range = (1.0, 8.0)
     psf: Range = (0.3, 2.0)
     axial: Range = (2.0, 3.5)
@@ -109,7 +110,6 @@ _RARE = (
     "bend",
     "chromocentres",
     "mitotic",
-    "debris",
     "defocus",
     "ghosts",
     "streaks",

@@ -38,6 +38,11 @@ class Pairs:
         most = self.nuclei.objects
         return most, perturbations.most_labels(most)
 
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Size of a typical voxel, in pixels of the plane; lengths are in these."""
+        return (sum(self.nuclei.step) / 2, 1.0, 1.0)[-len(self.nuclei.shape) :]
+
 
 class Pool(NamedTuple):
     """A user's own annotated images, padded to one shape; patches are cut from them.
@@ -91,7 +96,9 @@ def make_pair(key: Key[Array, ""], pairs: Pairs, pool: Pool | None = None) -> Pa
     evaluated = perturbations.perturb(
         perturbed, phantom.labels, phantom.image, pairs.perturbations, objects=objects[0]
     )
-    measured = targets.measure(phantom.labels, evaluated, pairs.targets, objects=objects)
+    measured = targets.measure(
+        phantom.labels, evaluated, pairs.targets, objects=objects, spacing=pairs.spacing
+    )
     low, high = (jnp.log(g) for g in pairs.gain)
     gain = jnp.exp(jax.random.uniform(gained, (), minval=low, maxval=high))
     return Pair(

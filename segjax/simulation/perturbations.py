@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int, Int32, PRNGKeyArray
 
 from segjax._errors import InputError
 from segjax.ops.components import components
-from segjax.simulation._fields import Grain, blur, smooth_noise
+from segjax.simulation._fields import Grain, blur, smooth_noise, spline_field
 from segjax.simulation._label_tools import (
     centroids_of,
     highest,
@@ -36,6 +36,7 @@ from segjax.simulation._label_tools import (
 )
 
 
+_SEEDS = 64  # strewn over an image whose objects are fragmented
 _SPURIOUS = 4  # as many objects at most are added that are not there
 
 
@@ -52,6 +53,8 @@ class Perturbations:
         fused: chance that touching objects of such a threshold stay one.
         unseeded: greatest share of seeds that such a threshold misses.
         split: chance of splits; then up to this share of the objects: `split_share`.
+        fragmented: chance that up to this share of the objects, `fragmented_share`, fall to up to
+            64 seeds strewn over the image.
         removed: chance of removals, up to `removed_share`.
         dim_missed: chance that the dimmest objects are missed.
         morphology: chance of erosion, dilation, opening and closing (with identity).
@@ -62,6 +65,8 @@ class Perturbations:
         warp: least and greatest root mean square of its displacement along each axis. The
             paper's field, U(-512, 512) smoothed by a Gaussian of 38, has 2.2 (in two axes).
         warp_width: standard deviations of that Gaussian, for a fine and a coarse warp.
+        bent: chance of a warp by a cubic B-spline of 8 control points along each axis.
+        bend: least and greatest displacement of its control points, in the plane.
         shifted: chance that all is shifted to one side, by `shift` on average.
         spurious: chance of objects that are not there, up to 4.
         smallest: greatest size of the pieces that are dropped at last.
@@ -73,7 +78,9 @@ class Perturbations:
     fused: float = 0.3
     unseeded: float = 0.7
     split: float = 0.25
-    split_share: float = 0.7
+    split_share: float = 1.0
+    fragmented: float = 0.2
+    fragmented_share: float = 1.0
     removed: float = 0.2
     removed_share: float = 0.8
     dim_missed: float = 0.2
@@ -85,6 +92,8 @@ class Perturbations:
     warped: float = 0.6
     warp: tuple[float, float] = (0.2, 3.0)
     warp_width: tuple[float, float] = (6.0, 19.0)
+    bent: float = 0.0
+    bend: tuple[float, float] = (0.0, 4.0)
     shifted: float = 0.15
     shift: float = 4.0
     spurious: float = 0.25
@@ -100,8 +109,8 @@ class Perturbations:
 
 _CHANCES = (
     *("untouched", "follows_image", "fused", "unseeded", "split", "split_share", "removed"),
-    *("removed_share", "dim_missed", "morphology", "coherent", "merged", "merged_share"),
-    *("warped", "shifted", "spurious"),
+    *("fragmented", "fragmented_share", "removed_share", "dim_missed", "morphology", "coherent"),
+    *("merged", "merged_share", "warped", "bent", "shifted", "spurious"),
 )
 
 WIDE = Perturbations()
@@ -113,6 +122,7 @@ PAPER = Perturbations(
     untouched=0.0,
     follows_image=0.0,
     split=0.0,
+    fragmented=0.0,
     removed=0.0,
     dim_missed=0.0,
     morphology=1.0,
@@ -127,7 +137,7 @@ PAPER = Perturbations(
     smallest=1.0,
 )
 
-PAPER_VOLUME = replace(PAPER, radius=2, warp=(0.8, 1.2), warp_width=(8.0, 8.0))
+PAPER_VOLUME = replace(PAPER, radius=2, warped=0.0, bent=0.8)
 
 
 def most_labels(objects: int) -> int:
@@ -157,7 +167,7 @@ def perturb(
     """
     if labels.shape != image.shape:
         raise InputError(f"labels {labels.shape} and image {image.shape} differ in shape")
-    draw, followed, *keys = jax.random.split(key, 12)
+    draw, followed, *keys = jax.random.split(key, 14)
     a = _draw_amounts(draw, how)
     truth = labels.astype(jnp.int32)
     now = truth
@@ -175,13 +185,17 @@ def perturb(
         (morph, how.morphology, a.morphology),
         (merge, how.merged, a.merged),
         (warp, how.warped, a.warp),
+        (bend, how.bent, a.bend),
         (shift, how.shifted, a.shift),
     ]
-    for k, (step, chance, amount) in zip(keys[2:8], steps, strict=True):
+    for k, (step, chance, amount) in zip(keys[2:9], steps, strict=True):
         if chance:
             now = step(k, now, image, amount, most=most)
     if how.spurious:
-        now = add_spurious(keys[8], now, image, a.spurious, most=most)
+        now = add_spurious(keys[9], now, image, a.spurious, most=most)
+        most += _SPURIOUS
+    if how.fragmented:
+        now = fragment(keys[10], now, image, a.fragments, most=most)
     now = relabel(now, a.smallest, most=most_labels(objects))
     return jnp.where(a.untouched, truth, now)
 
@@ -206,6 +220,18 @@ class Follow(NamedTuple):
     fused: Any
     unseeded: Any
     jitter: Any
+
+
+class Fragments(NamedTuple):
+    """How objects are broken up.
+
+    Attributes:
+        share: of the objects, which are.
+        seeds: strewn over the image, up to 64.
+    """
+
+    share: Any
+    seeds: Any
 
 
 class Morphology(NamedTuple):
@@ -243,18 +269,20 @@ class _Amounts(NamedTuple):
     follows: Any
     follow: Follow
     split: Any
+    fragments: Fragments
     removed: Any
     dim_missed: Any
     morphology: Morphology
     merged: Any
     warp: Warp
+    bend: Any
     shift: Any
     spurious: Any
     smallest: Any
 
 
 def _draw_amounts(key: PRNGKeyArray, how: Perturbations) -> _Amounts:
-    evens = iter(jax.random.uniform(key, (32,)))
+    evens = iter(jax.random.uniform(key, (40,)))
     even = lambda: next(evens)
     severity = how.severity[0] + (how.severity[1] - how.severity[0]) * even()
     hit = lambda chance: even() < chance
@@ -275,6 +303,7 @@ def _draw_amounts(key: PRNGKeyArray, how: Perturbations) -> _Amounts:
         unseeded=sometimes(0.5, how.unseeded * severity * even()),
         jitter=0.6 * severity * even(),
     )
+    even_in = lambda ends: ends[0] + (ends[1] - ends[0]) * even()
     low, high = how.warp
     width = jnp.where(hit(0.5), *how.warp_width)
     radius = jnp.floor(1.0 + even() * jnp.minimum(1.0 + (how.radius - 1) * milder, how.radius))
@@ -283,6 +312,9 @@ def _draw_amounts(key: PRNGKeyArray, how: Perturbations) -> _Amounts:
         follows=follows,
         follow=follow,
         split=sometimes(how.split, how.split_share * even()) * jnp.where(follows, 0.6, 1.0),
+        fragments=Fragments(
+            sometimes(how.fragmented, how.fragmented_share * even()), 4.0 * (_SEEDS / 4) ** even()
+        ),
         removed=sometimes(how.removed, how.removed_share * severity * even()),
         dim_missed=sometimes(how.dim_missed, severity * even()),
         morphology=Morphology(
@@ -294,6 +326,7 @@ def _draw_amounts(key: PRNGKeyArray, how: Perturbations) -> _Amounts:
         warp=Warp(
             sometimes(how.warped, low + (high - low) * milder * even()), width, min(how.warp_width)
         ),
+        bend=sometimes(how.bent, even_in(how.bend)),
         shift=sometimes(how.shifted, how.shift * severity),
         spurious=sometimes(how.spurious, even()),
         smallest=1.0 + how.smallest * even() ** 3,
@@ -383,6 +416,30 @@ def split(
     cut = table[..., -1] > 0
     parts = jnp.where(cut & (away > 0), labels + most, labels)
     return jnp.where(cut & (jnp.abs(away) < gap[0]), 0, parts)
+
+
+def fragment(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Fragments,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Break a share of the objects up among seeds strewn at random, each voxel to the nearest.
+
+    As watersheds do whose seeds are too many.
+
+    Returns:
+        Labels up to 64 times `most` + 1: a piece has the object's label plus a multiple of
+        `most` + 1.
+    """
+    seeds, chosen = jax.random.split(key)
+    places_ = jax.random.uniform(seeds, (_SEEDS, labels.ndim)) * jnp.asarray(labels.shape)
+    there = jnp.arange(_SEEDS) < amount.seeds
+    seed = _nearest(places_, jnp.ones(_SEEDS), there, labels.shape)
+    broken = (jax.random.uniform(chosen, (most + 1,)) < amount.share).at[0].set(False)
+    return jnp.where(broken[labels], labels + (most + 1) * seed, labels)
 
 
 def remove(
@@ -483,12 +540,36 @@ def warp(
     n = labels.ndim
     grain = Grain((amount.width,) * n, (1.5 * amount.finest,) * n)
     fields = smooth_noise(key, labels.shape, *[grain] * n)
+    return _moved(labels, [amount.rms * field for field in fields])
+
+
+def bend(
+    key: PRNGKeyArray,
+    labels: Int[Array, "*space"],
+    image: Float[Array, "*space"],
+    amount: Float[Array, ""] | float,
+    *,
+    most: int,
+) -> Int32[Array, "*space"]:
+    """Move voxels by a cubic B-spline whose control points move by up to so many voxels.
+
+    A quarter as far along the first of three axes, whose voxels are longer. Nearest neighbour,
+    borders repeat.
+    """
+    fields = spline_field(key, labels.shape, _CONTROL_POINTS)
+    far = (0.25, 1.0, 1.0)[-labels.ndim :]
+    return _moved(labels, [amount * f * field for f, field in zip(far, fields, strict=True)])
+
+
+_CONTROL_POINTS = 8  # along each axis
+
+
+def _moved(labels: Array, by: list[Array]) -> Array:
     at = [
-        jnp.round(place + amount.rms * field).astype(jnp.int32)
-        for place, field in zip(places(labels.shape), fields, strict=True)
+        jnp.clip(jnp.round(place + away).astype(jnp.int32), 0, n - 1)
+        for place, away, n in zip(places(labels.shape), by, labels.shape, strict=True)
     ]
-    inside = (jnp.clip(x, 0, n - 1) for x, n in zip(at, labels.shape, strict=True))
-    return labels[tuple(inside)].astype(jnp.int32)
+    return labels[tuple(at)].astype(jnp.int32)
 
 
 def shift(

@@ -73,7 +73,7 @@ VOLUME = replace(
     objects=12,
     count=(3.0, 12.0),
     radius=(7.0, 12.0),
-    step=(1.5, 4.0),
+    step=(2.0, 2.0),
     contrast_to_noise=(3.0, 12.0),
     psf=(0.6, 1.2),
 )

@@ -99,7 +99,7 @@ def test_scale_is_taken_from_the_objects(rng):
     found = assess(image, labels, weights=toy.toy())
     assert found.diameter_from == "labels"
     assert found.diameter == pytest.approx(24, rel=0.06)
-    assert found.scale == pytest.approx(8 / found.diameter)
+    assert found.voxel == pytest.approx((8 / found.diameter,) * 2)
     assert found.tiles.extent[0] == pytest.approx(60, rel=0.06)
 
 

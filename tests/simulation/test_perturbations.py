@@ -6,10 +6,10 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import interpolate, ndimage
 
 from segjax import InputError
-from segjax.simulation import perturbations
+from segjax.simulation import _fields, perturbations
 from segjax.simulation._label_tools import morphed
 from segjax.simulation.pairs import Pairs, make_pair
 from segjax.simulation.perturbations import (
@@ -144,6 +144,28 @@ def test_warp_moves_by_the_root_mean_square_asked_for(rms, width):
     assert np.sqrt((moved**2).mean()) == pytest.approx(expected, rel=0.12)
 
 
+@pytest.mark.parametrize("shape", [(40, 50), (12, 40, 40)])
+def test_bending_follows_a_cubic_spline(shape):
+    key = jax.random.key(2)
+    far = (1.0, 4.0, 4.0)[-len(shape) :]
+    for axis, place in enumerate(np.indices(shape, np.int32)):
+        place = jnp.asarray(place)
+        bend = lambda amount, place=place: perturbations.bend(
+            key, place, place.astype(float), amount, most=50
+        )
+        np.testing.assert_array_equal(bend(0.0), place)
+        moved = np.abs(np.asarray(bend(4.0) - place))
+        # A spline stays within its control points.
+        assert 0.3 * far[axis] < moved.max() <= far[axis] + 0.5
+    control = np.asarray(jax.random.uniform(key, (len(shape), *(8,) * len(shape)), minval=-1.0))[0]
+    spline = interpolate.BSpline(np.arange(-3.0, 9.0), np.eye(8), 3)
+    for axis, n in enumerate(shape):
+        basis = spline(np.linspace(0, 5, n))
+        control = np.moveaxis(np.tensordot(basis, control, (1, axis)), 0, axis)
+    field = _fields.spline_field(key, shape, 8)[0]
+    np.testing.assert_allclose(field, control, atol=1e-5)
+
+
 def test_merging_joins_what_touches_and_nothing_else(phantoms):
     before = np.asarray(phantoms.labels)
     made = np.asarray(over(perturbations.merge, phantoms.labels, phantoms.image, 1.0))
@@ -177,6 +199,34 @@ def test_splitting_cuts_each_object_in_two(phantoms):
     np.testing.assert_array_equal(
         over(perturbations.split, phantoms.labels, phantoms.image, 0.0), before
     )
+
+
+def test_fragments_fall_to_the_nearest_of_the_seeds(phantoms):
+    before = np.asarray(phantoms.labels)
+    broken = lambda share, seeds: np.asarray(
+        over(
+            perturbations.fragment,
+            phantoms.labels,
+            phantoms.image,
+            perturbations.Fragments(share, seeds),
+        )
+    )
+    made = broken(1.0, 64.0)
+    np.testing.assert_array_equal(made % (OBJECTS + 1), before)
+    seed = made // (OBJECTS + 1)
+    assert seed[before == 0].max() == 0
+    # What is nearest to a seed is convex: between two voxels of a piece of a row are none else.
+    pieces = 0
+    for old, new in zip(before, seed, strict=True):
+        for row, near in zip(old, new, strict=True):
+            runs = near[row > 0]
+            assert (np.diff(runs) != 0).sum() == len(np.unique(runs)) - (runs.size > 0)
+        pieces += len(np.unique(new[old > 0]))
+    assert pieces > 10 * len(before)
+    assert len(np.unique(broken(1.0, 4.0))) < len(np.unique(made))
+    np.testing.assert_array_equal(broken(0.0, 64.0), before)
+    some = broken(0.5, 64.0)
+    assert 0.2 < ((some == before) & (before > 0)).sum() / (before > 0).sum() < 0.8
 
 
 def test_removal_misses_the_share_asked_for():

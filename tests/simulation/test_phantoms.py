@@ -39,7 +39,7 @@ PLAIN = replace(
     halo=(0.0, 0.0),
     haze=(0.0, 0.0),
     illumination=(0.0, 0.0),
-    annotation_offset=(1.5, 1.5),
+    annotation_offset=(2.1, 2.1),
     contrast_to_noise=(8.0, 8.0),
     poisson=(0.0, 0.0),
     dark=(0.05, 0.05),
@@ -211,6 +211,7 @@ def test_labels_match_the_definition(shape):
         flatness=jnp.float32(0.8),
         dome=0.5,
         annotation_offset=0.0,
+        psf=1.0,
     )
     nuclei = replace(WIDE, shape=shape, objects=4)
     labels, light = paint(jax.random.key(0), scene, nuclei, _bodies(rows))
