@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from experiments import _record
+from experiments import _figures, _record
 from experiments._training import trained
 from segjax.quality import PRESETS, Training
 from segjax.quality.producing import held_out, predicted
@@ -46,10 +46,10 @@ class Config:
 
     runs: str = ""
     kinds: tuple[str, ...] = ("RibCage", "RibCage, binary", "Siamese", "naive")
-    steps: int = 1500
+    steps: int = 1000
     seeds: int = 3
     held_out: int = 1024
-    patch: int = 96
+    patch: int = 64
     width: int = 16
     seed: int = 0
 
@@ -79,7 +79,7 @@ def networks(width: int) -> dict[str, tuple[Network, str]]:
 
 def training_of(network: Network, coding: str, config: Config, seed: int) -> Training:
     """The same run for each network."""
-    base = PRESETS["nuclei-2d"]
+    base = PRESETS["nuclei-2d-paper"]
     nuclei = replace(base.pairs.nuclei, shape=(config.patch,) * 2)
     pairs = replace(base.pairs, nuclei=nuclei, targets=network.outputs, coding=coding)
     return replace(
@@ -114,6 +114,16 @@ def run(config: Config) -> list[dict[str, Any]]:
     return rows
 
 
+def figure(rows: list[dict[str, Any]]) -> str:
+    """Hit rates by tolerance, the means over the seeds."""
+    lines = {}
+    for name in dict.fromkeys(row["network"] for row in rows):
+        rates = np.mean([row["hit rates"] for row in rows if row["network"] == name], 0)
+        lines[name] = np.stack([TOLERANCES, rates], 1)
+    panel = _figures.Panel("Hit rate of SEG", "tolerance", "share within it", lines=lines)
+    return _figures.figure("Share of predictions within a tolerance", [panel])
+
+
 def main() -> None:
     """Run with options from the command line; print and store."""
     config = _record.options(Config)
@@ -122,6 +132,7 @@ def main() -> None:
     print(_record.show(rows, [name for name in rows[0] if name != "hit rates"]))
     named = replace(config, runs=Path(config.runs).name)
     _record.save("qanet_table2", named, rows, time.perf_counter() - began)
+    (_record.RESULTS / "qanet_table2.svg").write_text(figure(rows))
 
 
 if __name__ == "__main__":

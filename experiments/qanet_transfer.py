@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from experiments import _record
+from experiments import _figures, _record
 from experiments._scenes import scenes
 from segjax.quality import assess, load_weights
 from segjax.quality.conformal import recalibrate
@@ -118,6 +118,7 @@ def _overall(
         "coverage as shipped": float(np.mean(inside)),
         "flagged": float(np.mean([bool(one.flags) for row in found for one in row])),
         **_calibrated(metric, true, found, config),
+        "scatter": np.stack([true[known], said[known]], 1).round(3).tolist(),
     }
 
 
@@ -159,16 +160,29 @@ def _plain(values: dict[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
+def figure(rows: list[dict[str, Any]]) -> str:
+    """Predicted against true scores, a point for each image and method."""
+    panels = [
+        _figures.Panel(
+            f"{row['metric']}, r {row['r']:.2f}", "true", "predicted", np.array(row["scatter"])
+        )
+        for row in rows
+        if "metric" in row
+    ]
+    return _figures.figure("Predicted against true scores of real images", panels, columns=2)
+
+
 def main() -> None:
     """Run with options from the command line; print and store."""
     config = _record.options(Config)
     began = time.perf_counter()
     rows = run(config)
-    print(_record.show([r for r in rows if "metric" in r], list(rows[0])))
+    print(_record.show([r for r in rows if "metric" in r], list(rows[0])[:-1]))
     print(_record.show([r for r in rows if "method" in r], list(rows[-1])))
     if config.data:
         named = replace(config, data=Path(config.data).name)
         _record.save("qanet_transfer", named, rows, time.perf_counter() - began)
+        (_record.RESULTS / "qanet_transfer.svg").write_text(figure(rows))
 
 
 if __name__ == "__main__":

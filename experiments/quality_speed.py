@@ -2,8 +2,8 @@
 
 As in `experiments.bench`, all take turns within one process, and `ratio` is the median over the
 rounds of CPU time of segjax over that of the peer. The peer is the same generation of pairs (a
-phantom, its perturbation, SEG) written for NumPy and SciPy, one pair after another, each object
-in its own box, steps that are not drawn left out.
+phantom, its perturbation, its scores) written for NumPy and SciPy, one pair after another, each
+object in its own box, steps that are not drawn left out.
 
 Besides: pairs per second of an update, what each part of it takes alone, and images assessed.
 
@@ -21,8 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
-import segjax
-from experiments import _perturbation_numpy, _record, _simulation_numpy
+from experiments import _perturbation_numpy, _record, _simulation_numpy, _targets_numpy
 from experiments._contest import COLUMNS, Entry, Rows, contest, timed
 from experiments._scenes import scenes
 from segjax.quality import PRESETS, assess, load_weights
@@ -73,7 +72,7 @@ def _generation(name: str, config: Config) -> Rows:
         made = perturbations.perturb(
             perturbed, phantom.labels, phantom.image, how, objects=nuclei.objects
         )
-        measured = targets.measure(phantom.labels, made, ("SEG",), objects=pairs.objects)
+        measured = targets.measure(phantom.labels, made, pairs.targets, objects=pairs.objects)
         return phantom.image, made, measured.values
 
     many = jax.jit(jax.vmap(one))
@@ -85,7 +84,7 @@ def _generation(name: str, config: Config) -> Rows:
         for _ in range(config.batch):
             image, labels = _simulation_numpy.simulate(rng, nuclei)
             made = _perturbation_numpy.perturb(rng, labels, image, how, objects=nuclei.objects)
-            segjax.evaluate(reference=labels, prediction=made, metrics=("SEG",))
+            _targets_numpy.measure(labels, made)
 
     none: Callable[[Any], np.ndarray] = lambda _: np.zeros(0)  # draws differ
     return contest(

@@ -1,7 +1,5 @@
 """Programs that must lower for accelerators, and run sharded over several devices."""
 
-import os
-import subprocess
 import sys
 import textwrap
 
@@ -11,6 +9,7 @@ import pytest
 
 import segjax
 from segjax.statistics import boundary_bands, confusion, contingency, label_confusion
+from tests.devices import run_on
 
 
 CASES = jax.ShapeDtypeStruct((4, 128, 192), jnp.bool_)
@@ -94,10 +93,5 @@ EIGHT_DEVICES = """
 
 
 def test_batches_sharded_over_eight_devices_score_alike():
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(EIGHT_DEVICES)],
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
-        capture_output=True,
-        text=True,
-    )
+    done = run_on(8, textwrap.dedent(EIGHT_DEVICES))
     assert done.stdout == "agreed\n", done.stderr

@@ -11,6 +11,7 @@ from segjax.io.pairing import Pair, Pairing, listing, natural
 _OUTLINES = re.compile(r"man_seg_?([0-9]{1,9})(?:_([0-9]{1,9}))?\.tiff?", re.I)
 _MARKERS = re.compile(r"man_track([0-9]{1,9})\.tiff?", re.I)
 _RESULT = re.compile(r"mask([0-9]{1,9})\.tiff?", re.I)
+_IMAGE = re.compile(r"t([0-9]{1,9})\.tiff?", re.I)
 _TRUTHS = {"SEG": _OUTLINES, "TRA": _MARKERS}
 
 Frames = dict[tuple[int, int | None], Path]  # by the number of a frame, and of a plane of it
@@ -54,6 +55,26 @@ def pair(reference: Path, prediction: Path) -> Pairing | None:
         markers=detections if pairs else (),
         outlined=bool(pairs),
     )
+
+
+def pair_images(images: Path, results: Path) -> Pairing | None:
+    """Pair frames tTTT.tif with results maskTTT.tif; None if there are no two of one number.
+
+    Of each pair, the reference is the image, after which the case is named.
+
+    Raises:
+        InputError: if two files claim one frame.
+    """
+    frames, masks = _numbered(images, _IMAGE), _numbered(results, _RESULT)
+    both = sorted(frames.keys() & masks.keys())
+    if not both:
+        return None
+    pairs = tuple(Pair(frames[k].stem, frames[k], masks[k], frame=k[0]) for k in both)
+    alone = (
+        tuple(these[k].stem for k in sorted(these.keys() - others.keys()))
+        for these, others in ((frames, masks), (masks, frames))
+    )
+    return Pairing("ctc", pairs, *alone)
 
 
 def _truth(folder: Path, kind: str) -> Frames:

@@ -2,11 +2,13 @@
 
 import csv
 import importlib.util
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segjax.io import write_atomic
 from segjax.quality.scoring import Agreement
 
 
@@ -39,16 +41,11 @@ class Log:
     def __init__(self, folder: Path, *, after: int = 0):
         """Open the log; what was logged beyond the step that a run resumes after is forgotten."""
         self.path = folder / "log.csv"
-        kept = []
+        self.rows: list[dict[str, Any]] = []
         if after and self.path.exists():
             with self.path.open(newline="") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= after]
-        self.columns: list[str] = list(kept[0]) if kept else []
-        with self.path.open("w", newline="") as file:
-            if kept:
-                writer = csv.DictWriter(file, self.columns)
-                writer.writeheader()
-                writer.writerows(kept)
+                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= after]
+        self._store()
         self.events = None
         if importlib.util.find_spec("tensorboardX"):
             from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
@@ -58,16 +55,20 @@ class Log:
     def write(self, progress: Progress) -> None:
         """Add one line."""
         row = _row(progress)
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if not self.columns:
-                self.columns = list(row)
-                writer.writeheader()
-            writer.writerow(row)
+        self.rows.append(row)
+        self._store()
         if self.events is not None:
             for name, value in row.items():
                 self.events.add_scalar(name, value, progress.step)
             self.events.flush()
+
+    def _store(self) -> None:
+        text = io.StringIO(newline="")
+        if self.rows:
+            writer = csv.DictWriter(text, self.rows[0])
+            writer.writeheader()
+            writer.writerows(self.rows)
+        write_atomic(self.path, text.getvalue().encode())
 
 
 def _row(progress: Progress) -> dict[str, Any]:

@@ -1,14 +1,10 @@
 """Which segmentation belongs to which image."""
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from segjax import io
 from segjax._errors import InputError
-
-
-_FRAME, _RESULT = (re.compile(rf"{kind}([0-9]{{1,9}})\.tiff?", re.I) for kind in ("t", "mask"))
+from segjax.io import ctc
 
 
 def pair_images(images: Path, labels: Path) -> io.Pairing:
@@ -20,12 +16,8 @@ def pair_images(images: Path, labels: Path) -> io.Pairing:
     Raises:
         InputError: if nothing can be paired.
     """
-    if images.is_dir() and labels.is_dir():
-        frames, results = _numbered(images, _FRAME), _numbered(labels, _RESULT)
-        both = sorted(frames.keys() & results.keys())
-        if both:
-            pairs = tuple(io.Pair(io.stem(frames[k]), frames[k], results[k]) for k in both)
-            return io.Pairing("ctc", pairs, _alone(frames, results), _alone(results, frames))
+    if images.is_dir() and labels.is_dir() and (frames := ctc.pair_images(images, labels)):
+        return frames
     found = io.pair(images, labels)
     if found.layout == "ctc":
         raise InputError(
@@ -33,12 +25,3 @@ def pair_images(images: Path, labels: Path) -> io.Pairing:
             "folder of the images first"
         )
     return found
-
-
-def _alone(these: Mapping[int, Path], others: Mapping[int, Path]) -> tuple[str, ...]:
-    return tuple(io.stem(these[k]) for k in sorted(these.keys() - others.keys()))
-
-
-def _numbered(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
-    matches = ((pattern.fullmatch(path.name), path) for path in folder.iterdir())
-    return {int(match[1]): path for match, path in matches if match}

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from segjax._compiling import keep_compiled
 from segjax._errors import InputError
@@ -113,12 +113,13 @@ class Pools(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that a step changes."""
+    """Everything that a step changes, and the root of all keys, so that seeds share a program."""
 
     weights: Weights
     averaged: Weights
     optimiser: Any
     step: Int[Array, ""]
+    root: UInt32[Array, "2"]
 
 
 class Best(NamedTuple):
@@ -235,7 +236,9 @@ class Run:
         if start is not None:
             weights = self.program.adopt(start.weights, start.network.outputs)
         optimiser = self.optimiser.init(weights.parameters)
-        state = State(_copied(weights), _copied(weights), optimiser, jnp.zeros((), jnp.int32))
+        root = jax.random.key_data(jax.random.key(self.training.seed))
+        step = jnp.zeros((), jnp.int32)
+        state = State(_copied(weights), _copied(weights), optimiser, step, root)
         return jax.device_put(state, self.replicated)
 
     def advance(self, state: State) -> tuple[State, np.ndarray]:
@@ -252,7 +255,8 @@ class Run:
 
     def step(self, state: State, pool: Pool | None) -> tuple[State, Array]:
         """One update; also the loss of the scores."""
-        keys = self.keys(TRAINING, state.step, self.training.batch)
+        root = jax.random.wrap_key_data(state.root)
+        keys = _keys(root, TRAINING, state.step, self.training.batch)
         pairs = self.make(keys, pool)
         grads = jax.value_and_grad(self.loss, has_aux=True)
         (_, (statistics, loss)), gradient = grads(
@@ -267,11 +271,11 @@ class Run:
         keep = jnp.minimum(self.training.averaging, (1.0 + step) / (10.0 + step))
         follow = lambda old, new: keep * old + (1 - keep) * new
         averaged = jax.tree.map(follow, state.averaged, weights)
-        return State(weights, averaged, optimiser, step), loss
+        return State(weights, averaged, optimiser, step, state.root), loss
 
     def keys(self, stream: int, block: Any, count: int) -> Key[Array, " pair"]:
-        seed = jax.random.fold_in(jax.random.key(self.training.seed), stream)
-        return jax.random.split(jax.random.fold_in(seed, block), count)
+        """Those of a block of a stream: none is in two of them."""
+        return _keys(jax.random.key(self.training.seed), stream, block, count)
 
     def make(self, keys: Key[Array, " pair"], pool: Pool | None) -> tuple[Pair, Array]:
         """Pairs and their maps, on all devices."""
@@ -320,6 +324,10 @@ class Run:
             for name in ("scores", "counted")
         )
         return [agreement(*x) for x in _columns(predicted, true, counted)]
+
+
+def _keys(root: Key[Array, ""], stream: int, block: Any, count: int) -> Key[Array, " pair"]:
+    return jax.random.split(jax.random.fold_in(jax.random.fold_in(root, stream), block), count)
 
 
 _LENGTH = 10.0  # pixels that weigh as much as a whole score

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +16,7 @@ from segjax.leaderboard.resampling import (
     replicates,
     reweighted,
 )
+from tests.devices import run_on
 
 
 KEY = jax.random.key(7)
@@ -225,14 +223,8 @@ def test_numbers_do_not_depend_on_how_many_devices_there_are():
     )
     outputs = []
     for devices in (1, 8):
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | {"XLA_FLAGS": flags},
-        )
+        done = run_on(devices, code)
+        assert done.returncode == 0, done.stderr
         outputs.append(json.loads(done.stdout))
     one, eight = outputs
     assert (one[0], eight[0]) == (1, 8)

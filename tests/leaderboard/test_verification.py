@@ -2,9 +2,6 @@
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from contextlib import suppress
 
 import numpy as np
@@ -16,6 +13,7 @@ from segjax.io.sheet import Facts, Row, Sheet, Status
 from segjax.leaderboard import board, from_arrays, gather_scores, read_document, verify
 from segjax.leaderboard.policy import Suspect
 from segjax.leaderboard.slices import Slice
+from tests.devices import run_on
 
 
 QUICK = {"replicates": 300, "permutations": 300}
@@ -254,11 +252,5 @@ def test_numbers_do_not_depend_on_how_many_devices_there_are(tmp_path, document)
         "from segjax.leaderboard import read_document, verify\n"
         "print(len(jax.devices()), verify(read_document(sys.argv[1])))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
-    )
-    assert done.stdout == "8 []\n"
+    done = run_on(8, code, str(path))
+    assert done.stdout == "8 []\n", done.stderr

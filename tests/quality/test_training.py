@@ -1,8 +1,5 @@
 import csv
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import jax
@@ -17,6 +14,7 @@ from segjax.quality.training import VALIDATION, Run, Training, train
 from segjax.simulation.maps import MAPS
 from segjax.simulation.pairs import Pairs
 from segjax.simulation.phantoms import Nuclei
+from tests.devices import run_on
 
 
 NUCLEI = Nuclei(shape=(32, 32), objects=3, count=(1.0, 3.0))
@@ -124,10 +122,7 @@ np.testing.assert_allclose(losses[1], losses[8], rtol=5e-3)
 
 
 def test_eight_devices_give_the_losses_of_one():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    done = subprocess.run(
-        [sys.executable, "-c", EIGHT], env=os.environ | flags, capture_output=True, text=True
-    )
+    done = run_on(8, EIGHT)
     assert done.returncode == 0, done.stderr
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import segjax
+from experiments import _targets_numpy
 from segjax import InputError
 from segjax.simulation.targets import TARGETS, measure
 from tests.images import cells
@@ -73,6 +74,16 @@ def pairs(rng, shape, number=64):
 def check(scored, references, evaluated, wanted):
     found = scored(references, evaluated)
     wanted = np.array(wanted)
+    np.testing.assert_array_equal(found.counted, np.isfinite(wanted))
+    np.testing.assert_allclose(found.values, np.nan_to_num(wanted), rtol=2e-5, atol=2e-5)
+
+
+def test_the_peer_of_the_benchmark_measures_the_same(rng):
+    references, evaluated = pairs(rng, FLAT, 16)
+    names = ("SEG", "Dice", "PQ", "neMHD")
+    found = jax.vmap(lambda r, e: measure(r, e, names, objects=OBJECTS))(references, evaluated)
+    told = [_targets_numpy.measure(r, e) for r, e in zip(references, evaluated, strict=True)]
+    wanted = np.array([[one[name] for name in names] for one in told])
     np.testing.assert_array_equal(found.counted, np.isfinite(wanted))
     np.testing.assert_allclose(found.values, np.nan_to_num(wanted), rtol=2e-5, atol=2e-5)
 
