@@ -69,9 +69,9 @@ SIM_PLUS = replace(
 
 VOLUME = replace(
     SIM_PLUS,
-    shape=(16, 64, 64),
-    objects=12,
-    count=(3.0, 12.0),
+    shape=(16, 48, 48),
+    objects=8,
+    count=(2.0, 8.0),
     radius=(7.0, 12.0),
     step=(2.0, 2.0),
     contrast_to_noise=(3.0, 12.0),
