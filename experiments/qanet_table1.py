@@ -38,7 +38,7 @@ class Config:
 
     runs: folder of the runs; none keeps nothing.
     names: of the presets that are trained, but those of weights that come with segjax.
-    start: weights that "nuclei-2d-paper" starts from; none starts from random ones.
+    start: weights that training starts from; none starts from random ones.
     steps: updates, 0 for those of the presets.
     held_out: pairs to test on.
     patch: side of the patches, 0 for that of the presets.

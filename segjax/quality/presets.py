@@ -12,9 +12,10 @@ _PAPER = (*_SHARES, "MHD95", "ASD")
 
 
 def _small(dims: int, outputs: tuple[str, ...]) -> Network:
-    """Half the paper's width, in 3-D a quarter; with maps, without losing borders."""
-    channels = (16, 32, 64, 128) if dims == 2 else (8, 16, 32, 64)
-    return Network(dims=dims, channels=channels, outputs=outputs, maps=MAPS, padding="SAME")
+    """Half the paper's width, with maps, without losing borders."""
+    return Network(
+        dims=dims, channels=(16, 32, 64, 128), outputs=outputs, maps=MAPS, padding="SAME"
+    )
 
 
 PRESETS = {
@@ -26,7 +27,7 @@ PRESETS = {
         batch=16,
     ),
     # What the paper does: images like Fluo-N2DH-SIM+, two-stage perturbations. Enough updates if
-    # they start from the weights of "nuclei-2d".
+    # these two start from the weights of "nuclei-2d".
     "nuclei-2d-paper": Training(
         network=_small(2, _PAPER),
         pairs=Pairs(phantoms.SIM_PLUS, perturbations.PAPER, _PAPER),
@@ -34,11 +35,12 @@ PRESETS = {
         batch=16,
         learning_rate=1e-3,
     ),
-    # The same in 3-D, images like Fluo-N3DH-SIM+.
+    # Images like Fluo-N3DH-SIM+.
     "nuclei-3d": Training(
         network=_small(3, _PAPER),
         pairs=Pairs(phantoms.VOLUME, perturbations.PAPER_VOLUME, _PAPER),
-        steps=2_500,
+        steps=1_250,
         batch=8,
+        learning_rate=1e-3,
     ),
 }

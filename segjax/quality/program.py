@@ -40,15 +40,30 @@ class Program:
         _, *states = nnx.split(build(self.network, seed), nnx.Param, nnx.BatchStat)
         return Weights(*[self._plain(state) for state in states])
 
-    def adopt(self, weights: Weights, outputs: tuple[str, ...]) -> Weights:
-        """Weights of a network that has these outputs, else the same; new ones start at random."""
-        fresh, parameters = self.random().parameters, dict(weights.parameters)
+    def adopt(self, weights: Weights, network: Network) -> Weights:
+        """What another network has learned, if it has the same blocks.
+
+        Outputs that it lacks start at random. Kernels of images become the middle planes of those
+        of volumes, whose other planes start at 0.
+
+        Args:
+            weights: of the other network.
+            network: the other one.
+        """
+        parameters = dict(weights.parameters)
+        fresh = self.random().parameters
         for name in _OUTPUT:
             columns = [
-                parameters[name][..., outputs.index(one)] if one in outputs else fresh[name][..., i]
+                parameters[name][..., network.outputs.index(one)]
+                if one in network.outputs
+                else fresh[name][..., i]
                 for i, one in enumerate(self.network.outputs)
             ]
             parameters[name] = jnp.stack(columns, -1)
+        if (network.dims, self.network.dims) == (2, 3):
+            for name, x in parameters.items():
+                if x.ndim == 4:  # of a convolution
+                    parameters[name] = jnp.zeros((3, *x.shape)).at[1].set(x)
         adopted = weights._replace(parameters=parameters)
         self.check(adopted)
         return adopted

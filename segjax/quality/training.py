@@ -167,7 +167,8 @@ def train(
             without it.
         resume: go on from the last checkpoint in `output`; the run must be the same.
         pools: images to cut patches from instead of simulating them.
-        start: whose weights to start from; it may predict other scores, else it is the same.
+        start: whose weights to start from; the network may predict other scores, and be of images
+            where this one is of volumes (see `segjax.quality.program`).
         on_progress: called after each validation.
 
     Raises:
@@ -234,7 +235,7 @@ class Run:
     def first(self, start: Assessor | None) -> State:
         weights = self.program.random(self.training.seed)
         if start is not None:
-            weights = self.program.adopt(start.weights, start.network.outputs)
+            weights = self.program.adopt(start.weights, start.network)
         optimiser = self.optimiser.init(weights.parameters)
         root = jax.random.key_data(jax.random.key(self.training.seed))
         step = jnp.zeros((), jnp.int32)

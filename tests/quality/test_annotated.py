@@ -114,9 +114,11 @@ def test_training_from_the_command_line(folders, tmp_path, small, capsys):
 
     own = tmp_path / "own"
     asked = ["train", "-o", str(own), "--images", str(images), "--labels", str(labels), *TINY]
-    start = ["--targets", "SEG,Dice", "--start", str(out / "weights.npz")]
+    start = ["--targets", "Dice,SEG", "--start", str(out / "weights.npz")]
     assert main([*asked, *start]) == 0
-    assert "annotated by a user" in load_weights(own / "weights.npz").card.data
+    card = load_weights(own / "weights.npz").card
+    assert "annotated by a user" in card.data
+    assert card.samples == 8  # those of the weights that it started from too
     assert main(["assess", str(images), str(labels), "--weights", str(own / "weights.npz")]) == 0
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -169,6 +171,34 @@ def test_patches_too_small_for_the_blocks_are_refused():
     assert Network(padding="SAME").grid((96, 96)) == (6, 6)
     with pytest.raises(InputError, match="too small"):
         Network().grid((40, 96))
+
+
+def test_weights_are_adopted_by_a_network_of_other_outputs():
+    many = replace(SMALL, outputs=("SEG", "Dice", "PQ"))
+    few = replace(SMALL, outputs=("Dice", "ASD"))
+    weights = program_of(many).random(1)
+    adopted = program_of(few).adopt(weights, many)
+    fresh = program_of(few).random()
+    for name, x in adopted.parameters.items():
+        if not name.startswith("output/"):
+            np.testing.assert_array_equal(x, weights.parameters[name])
+    for name in ("output/kernel", "output/bias"):
+        own, new = adopted.parameters[name], fresh.parameters[name]
+        np.testing.assert_array_equal(own[..., 0], weights.parameters[name][..., 1])
+        np.testing.assert_array_equal(own[..., 1], new[..., 1])
+    wider = replace(few, channels=(5, 6))
+    with pytest.raises(InputError, match="of another network"):
+        program_of(wider).adopt(weights, many)
+
+
+def test_volumes_whose_planes_are_alike_are_seen_as_their_planes_are():
+    flat, deep = (replace(SMALL, dims=dims, padding="SAME") for dims in (2, 3))
+    weights = program_of(flat).random(2)
+    image, coded = (jax.random.normal(jax.random.key(i), (2, 16, 16)) for i in range(2))
+    stacked = [jnp.repeat(x[:, None], 8, 1) for x in (image, coded)]
+    found = program_of(deep).predict(program_of(deep).adopt(weights, flat), *stacked)
+    wanted = program_of(flat).predict(weights, image, coded)
+    np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_of_another_network_are_refused():
