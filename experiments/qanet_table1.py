@@ -49,7 +49,7 @@ class Config:
     names: tuple[str, ...] = ("nuclei-2d-paper", "nuclei-2d", "nuclei-3d")
     start: str = "nuclei-2d"
     steps: int = 0
-    held_out: int = 2048
+    held_out: int = 1024
     patch: int = 0
     seed: int = 0
 

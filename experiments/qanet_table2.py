@@ -46,9 +46,9 @@ class Config:
 
     runs: str = ""
     kinds: tuple[str, ...] = ("RibCage", "RibCage, binary", "Siamese", "naive")
-    steps: int = 1000
+    steps: int = 500
     seeds: int = 3
-    held_out: int = 1024
+    held_out: int = 512
     patch: int = 64
     width: int = 16
     seed: int = 0

@@ -39,7 +39,7 @@ PRESETS = {
     "nuclei-3d": Training(
         network=_small(3, _PAPER),
         pairs=Pairs(phantoms.VOLUME, perturbations.PAPER_VOLUME, _PAPER),
-        steps=1_250,
+        steps=600,
         batch=8,
         learning_rate=1e-3,
     ),

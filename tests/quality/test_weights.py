@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -160,8 +161,17 @@ def test_a_file_that_is_not_there_is_told_from_a_name(tmp_path):
 
 
 def test_all_weights_that_come_with_segjax_can_be_loaded():
+    assert available_weights() == ("nuclei-2d", "nuclei-3d")
     for name in available_weights():
-        assert load_weights(name).card.name == name
+        assessor = load_weights(name)
+        assert assessor.card.name == name
+        assert (
+            set(assessor.calibrations)
+            == set(assessor.network.outputs)
+            == set(assessor.card.results)
+        )
+    folder = files("segjax") / "data" / "weights"
+    assert sum(len(path.read_bytes()) for path in folder.iterdir()) < 8 * 2**20
 
 
 def test_other_arrays_are_no_weights(tmp_path):
