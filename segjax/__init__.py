@@ -38,6 +38,7 @@ _MODULES = (
     "folder",
     "io",
     "leaderboard",
+    "losses",
     "metrics",
     "objects",
     "ops",

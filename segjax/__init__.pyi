@@ -10,6 +10,7 @@ from segjax import (
     folder as folder,
     io as io,
     leaderboard as leaderboard,
+    losses as losses,
     metrics as metrics,
     objects as objects,
     ops as ops,

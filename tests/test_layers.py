@@ -18,6 +18,7 @@ ORDER = (
     ("case",),
     ("statistics",),
     ("metrics",),
+    ("losses",),
     ("simulation",),
     ("table", "io"),
     ("evaluation", "objects"),

@@ -33,6 +33,11 @@ def joined(values: Classes) -> Any:
     return values
 
 
+def in_front(values: Classes) -> Any:
+    """One array with the classes on its first axis, for work that is compiled once for all."""
+    return jnp.stack(values) if isinstance(values, tuple) else jnp.moveaxis(values, -1, 0)
+
+
 def each(function: Callable[..., Any], *values: Classes) -> Classes:
     """`function` of the values of each class."""
     if isinstance(values[0], tuple):
@@ -65,6 +70,6 @@ def softmax(logits: Any) -> Classes:
 
 
 def log_total(logits: Any) -> Any:
-    """log of the sum of exponentials over the last axis."""
+    """Log of the sum of exponentials over the last axis."""
     most = lax.stop_gradient(logits.max(-1))
     return most + jnp.log(total(each(lambda x: jnp.exp(x - most), split(logits))))

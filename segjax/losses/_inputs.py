@@ -1,4 +1,4 @@
-"""Predictions and labels in every form that is taken, brought into one; only here are they told apart.
+"""Predictions and labels, brought into one form: only here are the forms told apart.
 
 What they are is decided by shapes and dtypes alone, so while tracing, and never by values.
 """

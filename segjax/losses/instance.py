@@ -8,14 +8,13 @@ differentiated.
 
 from typing import Any, NamedTuple, TypeAlias, Unpack
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 from segjax._errors import InputError
 from segjax._numerics import ratio
-from segjax.losses._classes import joined
+from segjax.losses._classes import in_front
 from segjax.losses._inputs import Inputs, Pixels, over_cases, pixels
 from segjax.statistics import Contingency, matching
 
@@ -113,9 +112,7 @@ class _Overlaps(NamedTuple):
     won: Any
 
 
-def _overlaps(
-    predictions: Any, labels: Any, objects: int, how: Any
-) -> tuple[Pixels, _Overlaps]:
+def _overlaps(predictions: Any, labels: Any, objects: int, how: Any) -> tuple[Pixels, _Overlaps]:
     p = pixels(predictions, labels, **how)
     if p.binary or not p.ids or p.weights is not None:
         raise InputError(
@@ -125,8 +122,7 @@ def _overlaps(
         )
     flat = lambda x: p.kept(x).reshape(*p.batch, -1)
     of_object = jnp.stack([flat(p.labels == i) for i in range(objects + 1)], -2)
-    probability = jnp.moveaxis(joined(p.probability), -1, 0)
-    channels = jnp.stack([flat(x) for x in probability], -2)
+    channels = jnp.stack([flat(x) for x in in_front(p.probability)], -2)
     table = jnp.einsum(
         "...rn,...cn->...rc", of_object.astype(p.dtype), channels, precision=lax.Precision.HIGHEST
     )

@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from segjax._errors import InputError
-from segjax.losses._classes import each, joined
+from segjax.losses._classes import each, in_front
 from segjax.losses._inputs import Inputs, Pixels, over_classes, pixels
 
 
@@ -93,16 +93,14 @@ def lovasz_hinge(predictions: Any, labels: Any, **how: Unpack[Inputs]) -> Losses
 def _extension(errors: Any, p: Pixels, absent: bool, per_class: bool) -> Losses:
     # An error of 0 comes last, and costs nothing: so do pixels that do not count.
     flat = lambda x: p.kept(x).reshape(*p.batch, -1)
-    e, r = (jnp.moveaxis(joined(each(flat, x)), -1, 0) for x in (errors, p.mask))
+    e, r = (in_front(each(flat, x)) for x in (errors, p.mask))
     losses = (e * costs(lax.stop_gradient(e), r)).sum(-1)
     if not absent:
         losses = jnp.where(r.any(-1), losses, jnp.nan)
     return over_classes(jnp.moveaxis(losses, 0, -1), p, per_class)
 
 
-def costs(
-    errors: Float[Array, "*batch pixel"], truth: Any
-) -> Float[Array, "*batch pixel"]:
+def costs(errors: Float[Array, "*batch pixel"], truth: Any) -> Float[Array, "*batch pixel"]:
     """What each error adds to the Jaccard loss of those before it, in descending order.
 
     Of equal errors the first in the array comes first. On a CPU NumPy sorts, in an eighth of the

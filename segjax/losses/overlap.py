@@ -30,7 +30,8 @@ def counts(p: Pixels) -> Confusion:
     """Expected confusion of every class, (*batch, class)."""
 
     def of_class(r: Any, q: Any) -> Confusion:
-        return from_sizes(*(p.of_space(x) for x in (r * q, r, q)), p.size)
+        tp, reference, prediction = (p.of_space(x) for x in (r * q, r, q))
+        return from_sizes(tp, reference, prediction, p.size)
 
     return joined(each(of_class, p.target, p.probability))
 

@@ -8,11 +8,15 @@ from typing import Any, TypeAlias, Unpack
 
 from jaxtyping import Array, Float
 
-from segjax.losses import boundary, overlap, pixelwise
-from segjax.losses._inputs import Inputs, pixels, over_cases
+from segjax.losses import boundaries, overlap, pixelwise
+from segjax.losses._inputs import Inputs, over_cases, pixels
 
 
 Losses: TypeAlias = Float[Array, "..."]
+
+
+def _of_cases(how: Inputs) -> Inputs:
+    return {**how, "reduction": "case"}
 
 
 def dice_ce(
@@ -43,9 +47,9 @@ def dice_ce(
         Isensee, F. et al. (2021). nnU-Net: a self-configuring method for deep learning-based
         biomedical image segmentation. Nat. Methods 18, 203-211. doi:10.1038/s41592-020-01008-z
     """
-    reduced, how = pixels(predictions, labels, **how), {**how, "reduction": "case"}
-    whole = overlap.dice(predictions, labels, prior=prior, **how)
-    parts = pixelwise.cross_entropy(predictions, labels, label_smoothing=label_smoothing, **how)
+    reduced, cases = pixels(predictions, labels, **how), _of_cases(how)
+    whole = overlap.dice(predictions, labels, prior=prior, **cases)
+    parts = pixelwise.cross_entropy(predictions, labels, label_smoothing=label_smoothing, **cases)
     return over_cases(dice_weight * whole + ce_weight * parts, reduced)
 
 
@@ -78,9 +82,9 @@ def dice_focal(
         whole-volume segmentation of head and neck anatomy. Med. Phys. 46(2), 576-589.
         doi:10.1002/mp.13300
     """
-    reduced, how = pixels(predictions, labels, **how), {**how, "reduction": "case"}
-    whole = overlap.dice(predictions, labels, prior=prior, **how)
-    parts = pixelwise.focal(predictions, labels, gamma=gamma, **how)
+    reduced, cases = pixels(predictions, labels, **how), _of_cases(how)
+    whole = overlap.dice(predictions, labels, prior=prior, **cases)
+    parts = pixelwise.focal(predictions, labels, gamma=gamma, **cases)
     return over_cases(dice_weight * whole + focal_weight * parts, reduced)
 
 
@@ -109,7 +113,7 @@ def dice_boundary(
     References:
         Kervadec et al. (2021), of the generalised Dice loss; see `segjax.losses.boundary`.
     """
-    reduced, how = pixels(predictions, labels, **how), {**how, "reduction": "case"}
-    whole = overlap.dice(predictions, labels, prior=prior, **how)
-    parts = boundary.boundary(predictions, labels, spacing=spacing, **how)
+    reduced, cases = pixels(predictions, labels, **how), _of_cases(how)
+    whole = overlap.dice(predictions, labels, prior=prior, **cases)
+    parts = boundaries.boundary(predictions, labels, spacing=spacing, **cases)
     return over_cases((1 - boundary_weight) * whole + boundary_weight * parts, reduced)

@@ -8,7 +8,6 @@ and those ignored by `ignore_index` are of none.
 
 from typing import Any, TypeAlias, Unpack
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -16,7 +15,7 @@ from jaxtyping import Array, Float
 from segjax._errors import InputError
 from segjax._numerics import ratio
 from segjax.case import Spacing, check_spacing
-from segjax.losses._classes import Classes, each, joined, split
+from segjax.losses._classes import Classes, each, in_front, split
 from segjax.losses._inputs import Inputs, Pixels, over_classes, pixels
 from segjax.losses._morphology import dilated_by, eroded
 from segjax.ops import transform
@@ -174,10 +173,8 @@ def _hard(p: Pixels) -> Classes:
 
 def _distances(p: Pixels, masks: Classes, spacing: Spacing) -> Classes:
     """Signed distances of every class; 0 for one that is everywhere or nowhere."""
-    sizes = check_spacing(spacing, p.dims)
-
-    def signed(mask: Any) -> Any:
-        far = transform.signed_distance(mask, sizes)
-        return jnp.where(jnp.isfinite(far), far, 0).astype(p.dtype)
-
-    return split(jax.vmap(p.cases(signed), in_axes=-1, out_axes=-1)(joined(masks)))
+    stack = in_front(masks)
+    flat = stack.reshape(-1, *stack.shape[-p.dims :])
+    far = transform.signed_distances(flat, check_spacing(spacing, p.dims)).reshape(stack.shape)
+    far = jnp.where(jnp.isfinite(far), far, 0).astype(p.dtype)
+    return split(jnp.moveaxis(far, 0, -1))
