@@ -55,7 +55,8 @@ def dice(
     """Dice loss: 1 - 2 TP / (2 TP + FP + FN), of expected counts.
 
     In [0, 1]. Of hard masks it is (1 - Dice) S / (S + 2 prior), S pixels being in both masks
-    together: with prior 0 it is 1 - Dice. Other libraries' `smooth` is 2 `prior`.
+    together: with prior 0 it is 1 - Dice. MONAI's `smooth_nr` and `smooth_dr` are twice the prior,
+    optax's `smooth` is the prior.
 
     Args:
         predictions: logits, or probabilities.

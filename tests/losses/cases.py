@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from segjax.losses import LOSSES, lovasz_hinge
+from segjax.losses._inputs import REDUCTIONS
 
 
 SPACE = (8, 9)
@@ -73,3 +74,20 @@ def compiled(name, dtype="float32"):
 
     everywhere = np.ones((2, *SPACE), bool)
     return lambda x, y, where=everywhere: run(jnp.asarray(x, dtype), jnp.asarray(y), where)
+
+
+@cache
+def forms(name):
+    """One loss asked in several ways, in one program: what each says."""
+    loss = next(x for x in LOSSES if x.name == name)
+
+    @quick
+    def run(x, y):
+        half = x.astype(jnp.bfloat16)
+        found = {how: function(loss, reduction=how)(x, y) for how in REDUCTIONS}
+        found["mapped"] = jax.vmap(lambda x, y: reduced(loss, x, y, dims=2))(x, y)
+        found["half"] = reduced(loss, half, y)
+        found["rounded"] = reduced(loss, half.astype(jnp.float32), y)
+        return found
+
+    return lambda x, y: run(jnp.asarray(x, jnp.float32), jnp.asarray(y))

@@ -14,11 +14,10 @@ from tests.losses.cases import (
     compiled,
     discs,
     every_loss,
+    forms,
     function,
     labels_for,
     logits_of,
-    quick,
-    reduced,
 )
 
 
@@ -80,21 +79,18 @@ def test_the_way_from_wrong_to_right_leads_down(loss):
 @every_loss
 def test_vmap_and_a_batch_agree(loss, rng):
     x, y = random_pair(loss, rng)
-    one = lambda x, y: reduced(loss, x, y, dims=2)
-    mapped = quick(jax.vmap(one))(jnp.asarray(x, jnp.float32), y)
-    np.testing.assert_allclose(mapped, compiled(loss.name)(x, y)[0], rtol=1e-5, atol=1e-6)
+    found = forms(loss.name)(x, y)
+    np.testing.assert_allclose(found["mapped"], found["case"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(compiled(loss.name)(x, y)[0], found["case"], rtol=1e-5, atol=1e-6)
 
 
 @every_loss
 def test_half_precision_is_summed_in_single(loss, rng):
     x, y = random_pair(loss, rng)
-    half = jnp.asarray(x, jnp.bfloat16)
-    score = lambda x: reduced(loss, x, y)
-    values = quick(score)(half)
-    slope = jax.eval_shape(jax.grad(lambda x: score(x).sum()), half)
-    assert (values.dtype, slope.dtype) == (jnp.float32, jnp.bfloat16)
-    np.testing.assert_allclose(values, compiled(loss.name)(half, y)[0], rtol=1e-6)
-    np.testing.assert_allclose(values, compiled(loss.name)(x, y)[0], rtol=0.03)
+    found = forms(loss.name)(x, y)
+    assert found["half"].dtype == jnp.float32
+    np.testing.assert_allclose(found["half"], found["rounded"], rtol=1e-6)
+    np.testing.assert_allclose(found["half"], found["case"], rtol=0.03)
 
 
 @every_loss
@@ -112,14 +108,12 @@ def test_pixels_that_do_not_count_have_no_say(loss, rng):
 @every_loss
 def test_reductions_are_sums_and_means_of_the_values(loss, rng):
     x, y = random_pair(loss, rng)
-    x = jnp.asarray(x, jnp.float32)
-    names = ("none", "case", "mean", "sum")
-    f = quick(lambda x: [function(loss, reduction=name)(x, y) for name in names])
-    values, per_case, mean, total = f(x)
+    found = forms(loss.name)(x, y)
+    values = found["none"]
     assert values.shape == (y.shape if loss.of == "pixel" else (2,))
-    np.testing.assert_allclose(per_case, values.reshape(2, -1).mean(1), rtol=1e-5)
-    np.testing.assert_allclose(mean, values.mean(), rtol=1e-5)
-    np.testing.assert_allclose(total, values.sum(), rtol=1e-5)
+    np.testing.assert_allclose(found["case"], values.reshape(2, -1).mean(1), rtol=1e-5)
+    np.testing.assert_allclose(found["mean"], values.mean(), rtol=1e-5)
+    np.testing.assert_allclose(found["sum"], values.sum(), rtol=1e-5)
 
 
 @every_loss
