@@ -128,7 +128,7 @@ LOSSES: tuple[Loss, ...] = (
     Loss(
         function=boundary,
         metric="average_hausdorff",
-        relation="at least |P| / N times the directed mean distance of all pixels of P to R",
+        relation="2 |P| / N times the average Hausdorff distance if P contains R",
     ),
     Loss(
         function=hausdorff,

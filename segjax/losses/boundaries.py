@@ -40,8 +40,8 @@ def boundary(
     that no pixel or every pixel has. At least 0, which is a perfect prediction: the authors
     leave out the constant term of r, so that theirs is negative. Of hard masks it is the sum of
     the distances of all wrong pixels to where they would be right, over the number of pixels.
-    Where the prediction P contains the reference this is |P| / N times the directed
-    mean distance of all pixels of P to the reference, elsewhere more.
+    Where the prediction P contains the reference this is 2 |P| / N times the average Hausdorff
+    distance (whose one direction is 0 then); N is the number of pixels.
 
     The slope grows with the distance, so add it to a loss of overlap: see `dice_boundary`.
 
