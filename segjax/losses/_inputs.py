@@ -100,7 +100,7 @@ class Pixels:
         """Of every class, (*batch, *space)."""
         if self.logits is None:
             return split(self.given)
-        return split(jax.nn.sigmoid(self.logits)) if self.binary else softmax(self.logits)
+        return split(jax.nn.sigmoid(self.logits)) if self.binary else softmax(split(self.logits))
 
     @property
     def target(self) -> Classes:

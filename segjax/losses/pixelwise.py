@@ -49,8 +49,9 @@ def cross_entropy(
     Example:
         >>> import jax.numpy as jnp
         >>> logits = jnp.log(jnp.array([[[0.25, 0.75]]]))
-        >>> jnp.exp(-cross_entropy(logits, jnp.array([[1]]), dims=1)).round(3).tolist()
-        [[0.75]]
+        >>> loss = cross_entropy(logits, jnp.array([[1]]), dims=1)
+        >>> round(float(jnp.exp(-loss[0, 0])), 3)
+        0.75
 
     References:
         Szegedy, C. et al. (2016). Rethinking the inception architecture for computer vision.
@@ -155,7 +156,7 @@ def _cost(p: Pixels) -> Classes:
         return each(lambda x: -jnp.log(jnp.maximum(x, _LEAST)), _with_background(split(p.given)))
     if p.binary:
         return tuple(jax.nn.softplus(x[..., 0]) for x in (p.logits, -p.logits))
-    whole = log_total(p.logits)
+    whole = log_total(split(p.logits))
     return each(lambda x: whole - x, split(p.logits))
 
 
@@ -184,4 +185,4 @@ def _cross_entropy(p: Pixels, smoothing: float | int) -> Any:
         return total(each(operator.mul, target, _cost(p)))
     # The sum of y (log_total - x), in an order that XLA:CPU takes 40 % less time for.
     chosen = total(each(operator.mul, target, split(p.logits)))
-    return log_total(p.logits) * total(target) - chosen
+    return log_total(split(p.logits)) * total(target) - chosen
