@@ -82,14 +82,13 @@ def _entry(loss: Loss, logits: np.ndarray, labels: np.ndarray, **entry: Any) -> 
 def _torch_entry(make: Callable[[Any], Any], logits: Any, labels: Any, **entry: Any) -> Entry:
     """The same of a loss of tensors; `make` brings the labels to its form."""
     torch = torch_of_one_thread()
-    x: Any = torch.tensor(np.ascontiguousarray(np.moveaxis(logits, -1, 1)), requires_grad=True)
+    x = torch.tensor(np.ascontiguousarray(np.moveaxis(logits, -1, 1)), requires_grad=True)
     loss = make(torch.tensor(labels, dtype=torch.int64))
 
     def work() -> Any:
-        x.grad = None
         value = loss(x)
-        value.backward()
-        return value.detach().numpy(), x.grad.numpy()
+        (slope,) = torch.autograd.grad(value, x)
+        return value.detach().numpy(), slope.numpy()
 
     return Entry(work, _value_and_size, **entry)
 

@@ -6,8 +6,10 @@ of `spacing`. Masks are those of the whole labels: pixels that do not count boun
 and those ignored by `ignore_index` are of none.
 """
 
+from functools import partial
 from typing import Any, TypeAlias, Unpack
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -173,8 +175,9 @@ def _hard(p: Pixels) -> Classes:
 
 def _distances(p: Pixels, masks: Classes, spacing: Spacing) -> Classes:
     """Signed distances of every class; 0 for one that is everywhere or nowhere."""
-    stack = in_front(masks)
-    flat = stack.reshape(-1, *stack.shape[-p.dims :])
-    far = transform.signed_distances(flat, check_spacing(spacing, p.dims)).reshape(stack.shape)
+    sizes = check_spacing(spacing, p.dims)
+    one = p.cases(lambda mask: transform.signed_distance(mask, sizes))
+    # On a CPU class by class, so that more stays in cache: two thirds of the time.
+    far = lax.platform_dependent(in_front(masks), cpu=partial(lax.map, one), default=jax.vmap(one))
     far = jnp.where(jnp.isfinite(far), far, 0).astype(p.dtype)
     return split(jnp.moveaxis(far, 0, -1))

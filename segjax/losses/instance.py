@@ -36,7 +36,8 @@ def pq(
     pixel to themselves, or a match. In [0, 1], 0 without objects; one value per case. Of hard
     masks it is 1 - PQ with a threshold of 0.5, and at most that below, where objects are
     assigned one-to-one, as many as can be (Hungarian, n^3 steps): they are drawn to each other
-    before they match by themselves.
+    before they match by themselves. The assignment does not work on a mesh with explicit axes;
+    use `jax.shard_map` there.
 
     Args:
         predictions: logits, or probabilities, of the background and each object.

@@ -116,15 +116,18 @@ def costs(errors: Float[Array, "*batch pixel"], truth: Any) -> Float[Array, "*ba
 
 
 def _costs_on_device(errors: Any, truth: Any) -> Any:
-    place = lax.broadcasted_iota(jnp.int32, errors.shape, errors.ndim - 1)
-    _, order, sorted_truth = lax.sort((-errors, place, truth), dimension=-1, num_keys=1)
-    total = truth.sum(-1, keepdims=True)
-    found = jnp.cumsum(sorted_truth, -1, dtype=jnp.int32)
-    cost = _costs_in_order(sorted_truth, found, place + 1, total, jnp).astype(errors.dtype)
-    put = lambda order, cost: jnp.zeros_like(cost).at[order].set(cost, unique_indices=True)
+    of_row = _costs_of_row
     for _ in range(errors.ndim - 1):
-        put = jax.vmap(put)
-    return put(order, cost)
+        of_row = jax.vmap(of_row)
+    return of_row(errors, truth)
+
+
+def _costs_of_row(errors: Any, truth: Any) -> Any:
+    place = jnp.zeros_like(truth, jnp.int32) + jnp.arange(errors.size, dtype=jnp.int32)
+    _, order, sorted_truth = lax.sort((-errors, place, truth), num_keys=1)
+    found = jnp.cumsum(sorted_truth, dtype=jnp.int32)
+    cost = _costs_in_order(sorted_truth, found, place + 1, truth.sum(), jnp)
+    return jnp.zeros_like(errors).at[order].set(cost.astype(errors.dtype), unique_indices=True)
 
 
 def _costs_on_host(errors: Any, truth: Any) -> Any:

@@ -119,7 +119,7 @@ def top_k(
     p = pixels(predictions, labels, **how)
     cost = _cross_entropy(p, 0.0)
     flat = lambda x: x.reshape(*p.batch, -1)
-    there = jnp.ones(cost.shape, bool) if p.valid is None else p.valid
+    there = jnp.ones_like(cost, bool) if p.valid is None else p.valid
     return over_cases(_mean_of_largest(flat(cost), flat(there), share), p)
 
 
@@ -146,8 +146,8 @@ def _kth_largest(x: Any, k: Any) -> Any:
         longer = key | (jnp.ones((), word) << (longest - i).astype(word))
         return jnp.where((bits >= longer).sum(-1, keepdims=True) >= k, longer, key)
 
-    start = jnp.zeros((*x.shape[:-1], 1), word)
-    return lax.bitcast_convert_type(lax.fori_loop(0, longest + 1, halve, start), x.dtype)
+    key = lax.fori_loop(0, longest + 1, halve, jnp.zeros_like(k, word))
+    return lax.bitcast_convert_type(key, x.dtype)
 
 
 def _cost(p: Pixels) -> Classes:
