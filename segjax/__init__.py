@@ -46,6 +46,7 @@ _MODULES = (
     "report",
     "simulation",
     "statistics",
+    "streaming",
     "table",
 )
 

@@ -18,6 +18,7 @@ from segjax import (
     report as report,
     simulation as simulation,
     statistics as statistics,
+    streaming as streaming,
     table as table,
 )
 from segjax._errors import InputError as InputError

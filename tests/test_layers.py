@@ -22,6 +22,7 @@ ORDER = (
     ("simulation",),
     ("table", "io"),
     ("evaluation", "objects"),
+    ("streaming",),
     ("report",),
     ("leaderboard",),
     ("folder",),
