@@ -179,11 +179,12 @@ def test_the_hausdorff_loss_bounds_the_distance_from_above(rng):
 @pytest.mark.parametrize("tolerance", [1.0, 1.5, 3.0])
 def test_surface_dice_is_nsd_at_other_tolerances_and_in_space(rng, tolerance):
     for shape, spacing in (((9, 11), (1.0, 1.0)), ((5, 6, 7), (2.0, 1.0, 0.7))):
-        r = rng.random(shape) < 0.3
-        p = rng.random(shape) < 0.3
-        p[:2] = False
+        r = rng.random(shape) < 0.05
+        p = r ^ (rng.random(shape) < 0.1)
+        r.flat[0] = p.flat[-1] = True
         value = of_masks(losses.surface_dice, r, p, prior=0.0, tolerance=tolerance, spacing=spacing)
         expected = 1 - segjax.nsd(reference=r, prediction=p, spacing=spacing, tolerance=tolerance)
+        assert 0 < expected < 1
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
