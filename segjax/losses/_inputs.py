@@ -155,6 +155,8 @@ def pixels(predictions: Any, labels: Any, **how: Unpack[Inputs]) -> Pixels:
     single = not how.get("channels", True)
     if single:
         predictions = predictions[..., None]
+    if jnp.issubdtype(labels.dtype, jnp.integer) and labels.dtype.itemsize < 4:
+        labels = labels.astype(jnp.int32)  # so that they may be compared with any id
     dims = _dims(how.get("dims"), predictions.shape, single)
     labels = _labels(labels, predictions.shape, single)
     valid = _valid(how.get("where"), how.get("ignore_index"), labels, predictions.shape)

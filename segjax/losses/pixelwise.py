@@ -162,7 +162,7 @@ def _cost(p: Pixels) -> Classes:
 
 def _with_background(values: Classes) -> Classes:
     """Values of a single class and their complement, or those of several."""
-    return (1 - values[0], values[0]) if len(values) == 1 else values
+    return (1 - values[0], *values) if isinstance(values, tuple) and len(values) == 1 else values
 
 
 def _labels(p: Pixels) -> Classes:
