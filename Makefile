@@ -42,6 +42,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m experiments.components_speed
 	$(BIN)/python -m experiments.instance_speed
 	$(BIN)/python -m experiments.leaderboard_speed
+	$(BIN)/python -m experiments.losses_speed
 	$(BIN)/python -m experiments.quality_speed
 
 clean:

@@ -38,6 +38,7 @@ _MODULES = (
     "folder",
     "io",
     "leaderboard",
+    "losses",
     "metrics",
     "objects",
     "ops",
@@ -45,6 +46,7 @@ _MODULES = (
     "report",
     "simulation",
     "statistics",
+    "streaming",
     "table",
 )
 

@@ -10,6 +10,7 @@ from segjax import (
     folder as folder,
     io as io,
     leaderboard as leaderboard,
+    losses as losses,
     metrics as metrics,
     objects as objects,
     ops as ops,
@@ -17,6 +18,7 @@ from segjax import (
     report as report,
     simulation as simulation,
     statistics as statistics,
+    streaming as streaming,
     table as table,
 )
 from segjax._errors import InputError as InputError

@@ -11,7 +11,11 @@ from segjax.metrics import (
     overlap,
     topology,
 )
-from segjax.metrics._metric import Metric as Metric, length_unit as length_unit
+from segjax.metrics._metric import (
+    Documented as Documented,
+    Metric as Metric,
+    length_unit as length_unit,
+)
 
 
 METRICS: tuple[Metric, ...] = (

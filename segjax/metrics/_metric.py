@@ -19,8 +19,31 @@ UNMATCHED = ("diagonal", "omit")
 SIZES = {"min_size": 0, "max_size": float("inf")}
 
 
+class Documented:
+    """What the docstring of a catalogued function says about it."""
+
+    function: Callable[..., Any]
+
+    @property
+    def title(self) -> str:
+        """First line of the docstring: what a table's heading or a glossary prints."""
+        return self.definition.partition("\n")[0].rstrip(".")
+
+    @property
+    def definition(self) -> str:
+        """The docstring up to its sections: formula, and what is undefined."""
+        text = inspect.getdoc(self.function) or self.function.__name__
+        return re.split(r"\n\n(?:Args|Returns|Raises|Example|References):\n", text)[0]
+
+    @property
+    def source(self) -> str:
+        """The paper the definition is from."""
+        _, _, source = (inspect.getdoc(self.function) or "").partition("References:\n")
+        return " ".join(source.split())
+
+
 @dataclass(frozen=True, kw_only=True)
-class Metric:
+class Metric(Documented):
     """A pure function of one sufficient statistic, and what is known about it.
 
     `best` and `worst` say at once the range, the direction, and what a missing prediction
@@ -59,23 +82,6 @@ class Metric:
     def name(self) -> str:
         options = ", ".join(_written(k, v) for k, v in self.options)
         return self.function.__name__ + (f"({options})" if options else "")
-
-    @property
-    def title(self) -> str:
-        """First line of the docstring: what a table's heading or a glossary prints."""
-        return self.definition.partition("\n")[0].rstrip(".")
-
-    @property
-    def definition(self) -> str:
-        """The docstring up to its sections: formula, and what is undefined."""
-        text = inspect.getdoc(self.function) or self.name
-        return re.split(r"\n\n(?:Args|Returns|Raises|Example|References):\n", text)[0]
-
-    @property
-    def source(self) -> str:
-        """The paper the definition is from."""
-        _, _, source = (inspect.getdoc(self.function) or "").partition("References:\n")
-        return " ".join(source.split())
 
     @property
     def higher_is_better(self) -> bool | None:

@@ -57,7 +57,8 @@ for _kind in (Foreground, Scribbles):
     )
 
 
-def _from_sizes(tp: Any, reference: Any, prediction: Any, total: Any) -> Confusion:
+def from_sizes(tp: Any, reference: Any, prediction: Any, total: Any) -> Confusion:
+    """From the true positives and the sizes of reference, prediction and image."""
     fp, fn = prediction - tp, reference - tp
     return Confusion(tp=tp, fp=fp, fn=fn, tn=total - tp - fp - fn)
 
@@ -86,7 +87,7 @@ def confusion(
     if valid is not None:
         reference, prediction, total = reference & valid, prediction & valid, packing.count(valid)
     tp = packing.count(reference & prediction)
-    return _from_sizes(tp, packing.count(reference), packing.count(prediction), total)
+    return from_sizes(tp, packing.count(reference), packing.count(prediction), total)
 
 
 def label_confusion(
@@ -192,7 +193,7 @@ def count_masks(
         tp, r, p = (packing.popcount_on_host(x) for x in (r & p, r, p))
     else:
         tp, r, p = np.asarray(_count_masks(*jax.device_put(packed))).astype(np.int64)
-    return _from_sizes(tp, r, p, voxels)
+    return from_sizes(tp, r, p, voxels)
 
 
 def count_labels(case: Case) -> Confusion:
@@ -213,7 +214,7 @@ def count_labels(case: Case) -> Confusion:
     for part in pending:  # only now wait for the device
         counts += np.asarray(part)[:codes]
     tp, r, p = counts.T
-    return _from_sizes(tp, r, p, voxels)
+    return from_sizes(tp, r, p, voxels)
 
 
 def count_foreground(case: Case) -> Foreground:
