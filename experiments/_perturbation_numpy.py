@@ -151,7 +151,7 @@ def _fragment(rng: Random, labels: Array, share: float, seeds: int) -> Array:
     broken = rng.random(most + 1) < share
     broken[0] = False
     place = np.argwhere(broken[labels])
-    tree = spatial.cKDTree(rng.random((seeds, labels.ndim)) * labels.shape)
+    tree = spatial.KDTree(rng.random((seeds, labels.ndim)) * labels.shape)
     made = labels.copy()
     made[tuple(place.T)] += (most + 1) * tree.query(place)[1].astype(labels.dtype)
     return made

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 
 def measure(reference: np.ndarray, evaluated: np.ndarray) -> dict[str, float]:
@@ -32,12 +32,12 @@ def _closeness(reference: np.ndarray, evaluated: np.ndarray, covered: np.ndarray
     for i, j in np.argwhere(covered):
         a = _outline(reference[boxes[i]] == i + 1, boxes[i])
         b = _outline(evaluated[others[j]] == j + 1, others[j])
-        there, back = cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
+        there, back = KDTree(b).query(a)[0], KDTree(a).query(b)[0]
         total += np.exp(-max(there.mean(), back.mean()) / 10)
     return total
 
 
 def _outline(mask: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
     """Voxels with a face neighbour outside of the object; those of its box's border are such."""
-    inner = ndimage.binary_erosion(mask)
+    inner = np.asarray(ndimage.binary_erosion(mask), bool)
     return np.argwhere(mask & ~inner) + [s.start for s in box]

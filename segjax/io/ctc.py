@@ -70,11 +70,8 @@ def pair_images(images: Path, results: Path) -> Pairing | None:
     if not both:
         return None
     pairs = tuple(Pair(frames[k].stem, frames[k], masks[k], frame=k[0]) for k in both)
-    alone = (
-        tuple(these[k].stem for k in sorted(these.keys() - others.keys()))
-        for these, others in ((frames, masks), (masks, frames))
-    )
-    return Pairing("ctc", pairs, *alone)
+    alone = lambda these, others: tuple(these[k].stem for k in sorted(these.keys() - others.keys()))
+    return Pairing("ctc", pairs, alone(frames, masks), alone(masks, frames))
 
 
 def _truth(folder: Path, kind: str) -> Frames:
