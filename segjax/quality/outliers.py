@@ -103,7 +103,7 @@ def image_statistics(
     Args:
         image: intensities in any range.
         labels: numbered from 1 without gaps.
-        noise: its standard deviation, if the image was enlarged, which hides it; None to measure.
+        noise: its standard deviation, if the image was scaled, which hides it; None to measure.
 
     Returns:
         "contrast_to_noise": from the 5th to the 98th percentile of means over 5 x 5 pixels, over

@@ -309,8 +309,9 @@ def _unusual(
 ) -> list[str]:
     if assessor.usual is None:
         return []
-    enlarged = prepared.factors[-1] > 1
-    noise = noise_of(checked.image) if enlarged else None
+    # Interpolation hides noise from its measure, but takes away only what it averages.
+    shrunk = math.prod(min(f, 1.0) for f in prepared.factors)
+    noise = noise_of(checked.image) * math.sqrt(shrunk)
     facts = image_statistics(prepared.image, prepared.labels, noise)
     return flags_of(assessor.usual, patches.features, facts)
 

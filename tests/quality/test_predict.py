@@ -193,6 +193,14 @@ def test_dim_images_are_flagged_at_any_scale(rng):
             assert any("very dim" in flag for flag in found.flags)
 
 
+def test_noise_that_interpolation_hides_counts(rng):
+    _, labels = toy.scene(rng)
+    image = 3.0 * (labels > 0) + rng.normal(size=labels.shape)
+    for diameter in (8.0, 9.0):
+        found = assess(image, labels, weights=toy.calibrated_toy(), diameter=diameter)
+        assert any("very dim" in flag for flag in found.flags)
+
+
 def test_without_a_calibration_the_interval_is_all_there_can_be(rng):
     found = assess(*toy.scene(rng), weights=toy.toy())
     assert found.interval == (0.0, 1.0)
