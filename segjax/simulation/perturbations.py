@@ -435,9 +435,9 @@ def fragment(
         `most` + 1.
     """
     seeds, chosen = jax.random.split(key)
-    places_ = jax.random.uniform(seeds, (_SEEDS, labels.ndim)) * jnp.asarray(labels.shape)
+    sown = jax.random.uniform(seeds, (_SEEDS, labels.ndim)) * jnp.asarray(labels.shape)
     there = jnp.arange(_SEEDS) < amount.seeds
-    seed = _nearest(places_, jnp.ones(_SEEDS), there, labels.shape)
+    seed = _nearest(sown, jnp.ones(_SEEDS), there, labels.shape)
     broken = (jax.random.uniform(chosen, (most + 1,)) < amount.share).at[0].set(False)
     return jnp.where(broken[labels], labels + (most + 1) * seed, labels)
 
