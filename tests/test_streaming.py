@@ -1,8 +1,5 @@
 """Accumulators: however a data set is cut up, the scores are those of the whole."""
 
-import os
-import subprocess
-import sys
 import textwrap
 
 import jax
@@ -14,6 +11,7 @@ from flax import nnx
 import segjax
 from segjax import InputError
 from segjax.streaming import _wide, nnx_metric, per_case, pooled
+from tests.devices import run_on
 
 
 LABELS = (1, 2, 5)
@@ -234,12 +232,7 @@ DEVICES = """
 
 
 def test_devices_change_nothing():
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(DEVICES)],
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
-        capture_output=True,
-        text=True,
-    )
+    done = run_on(8, textwrap.dedent(DEVICES))
     assert done.stdout == "agreed\n", done.stderr
 
 

@@ -233,8 +233,9 @@ class Run:
         self._predict = jax.jit(self.program.predict)
 
     def first(self, start: Assessor | None) -> State:
-        weights = self.program.random(self.training.seed)
-        if start is not None:
+        if start is None:
+            weights = self.program.random(self.training.seed)
+        else:
             weights = self.program.adopt(start.weights, start.network)
         optimiser = self.optimiser.init(weights.parameters)
         root = jax.random.key_data(jax.random.key(self.training.seed))

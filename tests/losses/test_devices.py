@@ -1,9 +1,8 @@
 """Losses of a batch that is spread over several devices."""
 
-import os
-import subprocess
-import sys
 import textwrap
+
+from tests.devices import run_on
 
 
 EIGHT_DEVICES = """
@@ -49,10 +48,5 @@ EIGHT_DEVICES = """
 
 
 def test_losses_of_a_batch_over_eight_devices_are_those_of_one():
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(EIGHT_DEVICES)],
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
-        capture_output=True,
-        text=True,
-    )
+    done = run_on(8, textwrap.dedent(EIGHT_DEVICES))
     assert done.stdout.endswith("agreed\n"), done.stderr
