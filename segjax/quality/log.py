@@ -34,6 +34,20 @@ class Progress:
     loss: float
     validation: Mapping[str, Agreement]
 
+    @property
+    def row(self) -> dict[str, float]:
+        """What is logged of it."""
+        row = {
+            "pairs": self.pairs,
+            "seconds": round(self.seconds, 1),
+            "pairs per second": round(self.rate, 1),
+            "loss": self.loss,
+        }
+        for output, result in self.validation.items():
+            for name in ("r", "mae", "rmse", "bias"):
+                row[f"{output} {name}"] = getattr(result, name)
+        return row
+
 
 class Log:
     """`log.csv` in a folder, and TensorBoard events beside it where tensorboardX is there."""
@@ -52,14 +66,13 @@ class Log:
 
             self.events = SummaryWriter(str(folder / "events"), purge_step=after or None)
 
-    def write(self, progress: Progress) -> None:
-        """Add one line."""
-        row = _row(progress)
-        self.rows.append(row)
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Add one line: the step, and what there is to say of it."""
+        self.rows.append({"step": step, **values})
         self._store()
         if self.events is not None:
-            for name, value in row.items():
-                self.events.add_scalar(name, value, progress.step)
+            for name, value in values.items():
+                self.events.add_scalar(name, value, step)
             self.events.flush()
 
     def _store(self) -> None:
@@ -69,17 +82,3 @@ class Log:
             writer.writeheader()
             writer.writerows(self.rows)
         write_atomic(self.path, text.getvalue().encode())
-
-
-def _row(progress: Progress) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "step": progress.step,
-        "pairs": progress.pairs,
-        "seconds": round(progress.seconds, 1),
-        "pairs per second": round(progress.rate, 1),
-        "loss": progress.loss,
-    }
-    for output, result in progress.validation.items():
-        for name in ("r", "mae", "rmse", "bias"):
-            row[f"{output} {name}"] = getattr(result, name)
-    return row

@@ -206,7 +206,7 @@ def train(
         progress = Progress(step, training.steps, pairs, seconds, rate, loss, scores)
         losses = []
         if log is not None:
-            log.write(progress)
+            log.write(step, progress.row)
         if checkpoints is not None:
             checkpoints.save(step, (state, best, np.asarray(seconds)))
         if on_progress is not None:
