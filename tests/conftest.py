@@ -12,8 +12,10 @@ from hypothesis import settings
 
 # Subprocesses and workers share compiled programs; the user's own cache stays as it is.
 os.environ.setdefault("SEGJAX_CACHE", os.path.join(tempfile.gettempdir(), "segjax-test-cache"))
-# Most of the time goes into compiling; unoptimised code takes less than half of it.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Most of the time goes into compiling; simple code, not optimised, takes a fifth of it.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 
 
 @pytest.fixture
