@@ -7,6 +7,7 @@ from segjax import (
     case as case,
     compat as compat,
     evaluation as evaluation,
+    explanation as explanation,
     folder as folder,
     io as io,
     leaderboard as leaderboard,
@@ -24,6 +25,7 @@ from segjax import (
 from segjax._errors import InputError as InputError
 from segjax._version import __version__ as __version__
 from segjax.evaluation import evaluate as evaluate, evaluate_batch as evaluate_batch
+from segjax.explanation import explain as explain
 from segjax.folder import evaluate_folder as evaluate_folder
 from segjax.metrics import METRICS as METRICS, Metric as Metric, get_metric as get_metric
 from segjax.metrics.detection import coco_ap as coco_ap

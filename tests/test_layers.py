@@ -19,6 +19,7 @@ ORDER = (
     ("statistics",),
     ("metrics",),
     ("losses",),
+    ("explanation",),
     ("simulation",),
     ("table", "io"),
     ("evaluation", "objects"),

@@ -22,6 +22,7 @@ from segjax.cli._options import numbers
 from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
 from segjax.cli.assess import assess
+from segjax.cli.explain import explain
 from segjax.cli.leaderboard import leaderboard, print_board
 from segjax.cli.train import train
 
@@ -220,18 +221,13 @@ def evaluate(
 
 @command.command()
 @click.argument("name", required=False)
-def metrics(name: str | None) -> int:
-    """List the metrics, or say all about one."""
-    from segjax.metrics import METRICS, get_metric
-
+@click.pass_context
+def metrics(context: click.Context, name: str | None) -> int:
+    """List the metrics, one a line; of one, what `segjax explain` says."""
     if name is not None:
-        metric = get_metric(name)
-        click.echo(f"{metric.name}\n\n{metric.definition}\n")
-        click.echo(f"best {metric.best}, worst {metric.worst}, unit {metric.unit or 'none'}")
-        click.echo(f"also called: {', '.join(metric.aliases) or '-'}")
-        click.echo(f"options: {', '.join(metric.option_texts) or '-'}")
-        click.echo(f"source: {metric.source or '-'}")
-        return PASS
+        return context.invoke(explain, metrics=(name,), as_json=False)
+    from segjax.metrics import METRICS
+
     width = max(len(m.name) for m in METRICS)
     for metric in METRICS:
         click.echo(f"{metric.name:{width}}  {metric.title}")
@@ -301,6 +297,7 @@ def _demo_leaderboard(output: Path) -> Path:
 
 
 command.add_command(assess)
+command.add_command(explain)
 command.add_command(leaderboard)
 command.add_command(train)
 

@@ -15,6 +15,7 @@ from segjax.metrics._metric import (
     Documented as Documented,
     Metric as Metric,
     length_unit as length_unit,
+    sentences as sentences,
 )
 
 

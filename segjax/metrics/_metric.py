@@ -17,6 +17,18 @@ Option = float | int | str | bool
 AVERAGES = ("macro", "micro", "weighted")
 UNMATCHED = ("diagonal", "omit")
 SIZES = {"min_size": 0, "max_size": float("inf")}
+_OPERATOR = re.compile(r" [-+/x] |\||-log\(|\bsum |\bmax over |\b(?:max|sqrt|exp)\(")
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a docstring, each on one line.
+
+    Example:
+        >>> sentences("1 - TP / n. Undefined without voxels.")
+        ['1 - TP / n', 'Undefined without voxels']
+    """
+    found = re.split(r"\.\)?(?:\s+|$)", " ".join(text.split()))
+    return [sentence for sentence in found if sentence]
 
 
 class Documented:
@@ -34,6 +46,15 @@ class Documented:
         """The docstring up to its sections: formula, and what is undefined."""
         text = inspect.getdoc(self.function) or self.function.__name__
         return re.split(r"\n\n(?:Args|Returns|Raises|Example|References):\n", text)[0]
+
+    @property
+    def formula(self) -> str:
+        """What the title says behind its colon or, if that is words, the first formula below it."""
+        title, _, text = self.definition.partition("\n\n")
+        behind = " ".join(title.split()).partition(": ")[2].rstrip(".")
+        candidates = [behind, *sentences(text)]
+        found = next((c for c in candidates if _OPERATOR.search(c)), behind or self.title)
+        return found.partition(": ")[0]
 
     @property
     def source(self) -> str:

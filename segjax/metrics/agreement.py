@@ -48,7 +48,9 @@ def _surprise(part: Any, whole: Any) -> Any:
 def vi_split(t: Contingency, *, ignore_background: bool = False) -> Scores:
     """Variation of information, split part H(P|R): how far segments are broken up, in bits.
 
-    0 if every reference segment lies in one predicted segment. Undefined without voxels.
+    sum p_ij log2 (a_i / p_ij), of the shares p_ij of voxels in segments i of R and j of P,
+    and a_i in i. 0 if every reference segment lies in one predicted segment. Undefined
+    without voxels.
 
     Args:
         t: the table.
@@ -66,7 +68,9 @@ def vi_split(t: Contingency, *, ignore_background: bool = False) -> Scores:
 def vi_merge(t: Contingency, *, ignore_background: bool = False) -> Scores:
     """Variation of information, merge part H(R|P): how far segments are run together, in bits.
 
-    0 if every predicted segment lies in one reference segment. Undefined without voxels.
+    sum p_ij log2 (b_j / p_ij), of the shares p_ij of voxels in segments i of R and j of P,
+    and b_j in j. 0 if every predicted segment lies in one reference segment. Undefined
+    without voxels.
 
     Args:
         t: the table.
@@ -81,7 +85,7 @@ def vi_merge(t: Contingency, *, ignore_background: bool = False) -> Scores:
 
 
 def variation_of_information(t: Contingency, *, ignore_background: bool = False) -> Scores:
-    """Variation of information H(P|R) + H(R|P), in bits.
+    """Variation of information: H(P|R) + H(R|P), in bits.
 
     A metric on partitions: 0 if they are the same. Undefined without voxels.
 
@@ -99,6 +103,7 @@ def variation_of_information(t: Contingency, *, ignore_background: bool = False)
 def mutual_information(t: Contingency, *, ignore_background: bool = False) -> Scores:
     """Mutual information of the two partitions, in bits.
 
+    sum p_ij log2 (p_ij / (a_i b_j)), of the shares p_ij of voxels in segments i and j.
     Undefined without voxels.
 
     Args:
@@ -192,7 +197,8 @@ def _pairs(t: Contingency) -> tuple[Any, Any, Any, Any]:
 def rand_index(t: Contingency) -> Scores:
     """Rand index: share of pairs of voxels on which the two partitions agree.
 
-    The background counts as a segment. (miseval calls accuracy by this name.) Undefined
+    1 - (sum a_i^2 + sum b_j^2 - 2 sum n_ij^2) / (n (n - 1)), of n_ij voxels in segments i and
+    j. The background counts as a segment. (miseval calls accuracy by this name.) Undefined
     with fewer than two voxels.
 
     References:
@@ -206,8 +212,10 @@ def rand_index(t: Contingency) -> Scores:
 def adjusted_rand_index(t: Contingency) -> Scores:
     """Adjusted Rand index (Hubert-Arabie): agreement of pairs beyond chance.
 
-    The background counts as a segment. 1 for identical partitions, about 0 for unrelated
-    ones. Undefined if both partitions are one segment, or each voxel is its own in both.
+    (S - E) / (M - E): S pairs of voxels together in both, E = A B / pairs of all, M = (A + B)
+    / 2, A and B being the pairs together in either partition. The background counts as a
+    segment. 1 for identical partitions, about 0 for unrelated ones. Undefined if both
+    partitions are one segment, or each voxel is its own in both.
 
     References:
         Hubert, L. & Arabie, P. (1985). Comparing partitions. J. Classif. 2, 193-218.
@@ -222,7 +230,9 @@ def adjusted_rand_index(t: Contingency) -> Scores:
 def multiclass_mcc(t: ConfusionMatrix) -> Scores:
     """Matthews correlation coefficient of several labels, R_K.
 
-    Background included. Undefined if reference or prediction holds a single label.
+    (c s - sum t_k p_k) / sqrt((s^2 - sum p_k^2) (s^2 - sum t_k^2)), c of s voxels being
+    right, t_k of the reference and p_k predicted as k. Background included. Undefined if
+    reference or prediction holds a single label.
 
     References:
         Gorodkin, J. (2004). Comparing two K-category assignments by a K-category

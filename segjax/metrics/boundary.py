@@ -189,6 +189,7 @@ def hausdorff(
 def assd(d: SurfaceDistances) -> Scores:
     """Average symmetric surface distance: the mean of all distances of both directions.
 
+    (sum d(R, P) + sum d(P, R)) / (|R| + |P|), of the elements of both surfaces by weight.
     Infinite if one surface is absent, undefined if both are. (Also ASD in the QANet paper;
     the mean of the two directed means is `masd`.)
 
@@ -203,7 +204,8 @@ def assd(d: SurfaceDistances) -> Scores:
 def masd(d: SurfaceDistances) -> Scores:
     """Mean average surface distance: the mean of the two directed mean distances.
 
-    Infinite if one surface is absent, undefined if both are. (Some libraries call it ASSD.)
+    (mean d(R, P) + mean d(P, R)) / 2, of the elements of each surface by weight. Infinite if
+    one surface is absent, undefined if both are. (Some libraries call it ASSD.)
 
     References:
         Maier-Hein, L. et al. (2024). Metrics reloaded: recommendations for image analysis
@@ -218,6 +220,7 @@ def masd(d: SurfaceDistances) -> Scores:
 def asd(d: SurfaceDistances, *, direction: str = "prediction") -> Scores:
     """Average surface distance: the mean distance of one surface to the other.
 
+    sum d(P, R) / |P|, of the elements of the prediction's surface by weight, or the reverse.
     Infinite if the other surface is absent, undefined if this one is.
 
     Args:
@@ -239,7 +242,8 @@ def asd(d: SurfaceDistances, *, direction: str = "prediction") -> Scores:
 def mhd(d: SurfaceDistances) -> Scores:
     """Modified Hausdorff distance: the larger of the two directed mean distances.
 
-    Infinite if one surface is absent, undefined if both are.
+    max(mean d(R, P), mean d(P, R)), of the elements of each surface by weight. Infinite if
+    one surface is absent, undefined if both are.
 
     References:
         Dubuisson, M.-P. & Jain, A. K. (1994). A modified Hausdorff distance for object
@@ -271,8 +275,9 @@ def nemhd(d: SurfaceDistances, *, tau: float | int = 10.0) -> Scores:
 def nsd(d: SurfaceDistances, *, tolerance: float | int = 1.0) -> Scores:
     """Normalised surface distance (surface Dice): share of both surfaces near the other.
 
-    The share, by weight, within `tolerance` of the other surface; a distance equal to the
-    tolerance counts. 0 if one surface is absent, undefined if both are.
+    (|d(R, P) <= t| + |d(P, R) <= t|) / (|R| + |P|): the share, by weight, of the elements of
+    both surfaces within the tolerance t of the other one; a distance equal to the tolerance
+    counts. 0 if one surface is absent, undefined if both are.
 
     Args:
         d: distances between the surfaces.
@@ -297,9 +302,9 @@ def nsd(d: SurfaceDistances, *, tolerance: float | int = 1.0) -> Scores:
 def average_hausdorff(d: PointDistances) -> Scores:
     """Average Hausdorff distance: the mean of the two directed means over all voxels.
 
-    Of the masks as point sets: every voxel counts, not those on the surface alone, and voxels
-    in both are 0 away. Infinite if one mask is empty, undefined if both are. (miseval returns
-    the maximum by this name.)
+    (mean d(R, P) + mean d(P, R)) / 2, of the masks as point sets: every voxel counts, not
+    those on the surface alone, and voxels in both are 0 away. Infinite if one mask is empty,
+    undefined if both are. (miseval returns the maximum by this name.)
 
     References:
         Aydin, O. U. et al. (2021). On the usage of average Hausdorff distance for segmentation
@@ -311,10 +316,11 @@ def average_hausdorff(d: PointDistances) -> Scores:
 def object_hausdorff(d: ObjectDistances) -> Scores:
     """Object Hausdorff distance of the GlaS challenge: of each object to what it overlaps most.
 
-    The mean over the objects of each map, each weighing its size, of the Hausdorff distance
-    (of all voxels) to the object of the other map that it shares most voxels with, the
-    smallest of several; if it overlaps none, to the one for which that is least. Then the
-    mean of both maps. Infinite if one map has no objects, undefined if both have none.
+    (sum w H(r, p) + sum w' H(p, r)) / 2: the mean over the objects of each map, each weighing
+    its share w of the voxels of all of them, of the Hausdorff distance (of all voxels) to the
+    object of the other map that it shares most voxels with, the smallest of several; if it
+    overlaps none, to the one for which that is least. Then the mean of both maps. Infinite if
+    one map has no objects, undefined if both have none.
 
     References:
         Sirinukunwattana, K. et al. (2017). Gland segmentation in colon histology images: the
@@ -326,9 +332,10 @@ def object_hausdorff(d: ObjectDistances) -> Scores:
 def boundary_iou(b: BoundaryBands, *, width: float | int = 0.02) -> Scores:
     """Boundary IoU: intersection over union of the bands inside both boundaries.
 
-    Voxels of a mask are in its band if they are at most `width` from the nearest voxel outside,
-    steps to any neighbour, corners included, counting 1; the outside of the image is outside.
-    So in voxels, whatever the spacing. 0 if one mask is empty, undefined if both are.
+    |r and p| / |r or p|, of the bands r and p. Voxels of a mask are in its band if they are
+    at most `width` from the nearest voxel outside, steps to any neighbour, corners included,
+    counting 1; the outside of the image is outside. So in voxels, whatever the spacing. 0 if
+    one mask is empty, undefined if both are.
 
     (Metrics Reloaded means `boundary_iou_euclidean`.)
 
@@ -357,9 +364,9 @@ def boundary_iou(b: BoundaryBands, *, width: float | int = 0.02) -> Scores:
 def boundary_iou_euclidean(b: SurfaceBands, *, width: float | int = 0.02) -> Scores:
     """Boundary IoU of bands by Euclidean distance, as Metrics Reloaded has it.
 
-    As `boundary_iou`, but a voxel is in the band of its mask if it is less than `width` from
-    the nearest voxel on the surface (with a face neighbour outside) of that mask. 0 if one mask
-    is empty, undefined if both are.
+    |r and p| / |r or p| as `boundary_iou`, but a voxel is in the band of its mask if it is
+    less than `width` from the nearest voxel on the surface (with a face neighbour outside) of
+    that mask. 0 if one mask is empty, undefined if both are.
 
     Args:
         b: voxels by their depth from the surface.
@@ -374,7 +381,8 @@ def boundary_iou_euclidean(b: SurfaceBands, *, width: float | int = 0.02) -> Sco
 def unmatched_objects(s: InstanceSurfaces) -> Num[AnyArray, "*batch"]:
     """Unmatched objects: how many of the reference no predicted object covers by more than half.
 
-    0 if there are no objects. They have no distance: see `unmatched=` of the distances.
+    |R| - |matched R|, of the reference objects R. 0 if there are none. They have no distance:
+    see `unmatched=` of the distances.
 
     References:
         Ulman, V. et al. (2017). An objective comparison of cell-tracking algorithms. Nat.

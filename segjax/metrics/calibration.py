@@ -167,8 +167,9 @@ def ace(c: Calibration, *, bins: float | int = 15) -> Scores:
 def auroc(c: Calibration) -> Scores:
     """Area under the ROC curve: chance that a foreground voxel has the higher p of a pair.
 
-    Pairs of one foreground and one other voxel; ties count half. (miseval's AUC is
-    `auc_trapezoid`, of masks.) Undefined if the reference is empty or covers the whole image.
+    (sum of 1 where p_i > p_j, 1/2 where equal) / (n m), of n foreground voxels i and m others
+    j. (miseval's AUC is `auc_trapezoid`, of masks.) Undefined if the reference is empty or
+    covers the whole image.
 
     References:
         Hanley, J. A. & McNeil, B. J. (1982). The meaning and use of the area under a receiver

@@ -50,9 +50,9 @@ def _sum(chosen: Any, values: Any) -> Any:
 def seg(t: Contingency) -> Scores:
     """Segmentation accuracy (SEG) of the Cell Tracking Challenge: the mean IoU of objects.
 
-    The IoU of each reference object with the predicted object that covers more than half of
-    it, 0 if none does; the mean over the reference objects, so that extra predicted objects
-    cost nothing. Undefined without reference objects.
+    (sum of IoU) / |R|: the IoU of each reference object with the predicted object that covers
+    more than half of it, 0 if none does; the mean over the reference objects, so that extra
+    predicted objects cost nothing. Undefined without reference objects.
 
     References:
         Maška, M. et al. (2014). A benchmark for comparison of cell tracking algorithms.
@@ -100,8 +100,8 @@ def det(t: Contingency) -> Scores:
 def ctc_ns(t: Contingency) -> Counts:
     """Node splits (NS of the Cell Tracking Challenge): how often predicted objects are to be split.
 
-    Of each predicted object the number of reference objects that it covers by more than half,
-    less one. 0 if there are none.
+    sum max(0, |r covered by p| - 1): of each predicted object the number of reference objects
+    that it covers by more than half, less one. 0 if there are none.
 
     References:
         Matula et al. (2015); see `det`.
@@ -112,7 +112,8 @@ def ctc_ns(t: Contingency) -> Counts:
 def ctc_fn(t: Contingency) -> Counts:
     """False negatives of the Cell Tracking Challenge: reference objects that none covers.
 
-    Those of which no predicted object covers more than half. 0 if there are no objects.
+    |R| - |R covered|: those of which no predicted object covers more than half. 0 if there
+    are no objects.
 
     References:
         Matula et al. (2015); see `det`.
@@ -123,7 +124,8 @@ def ctc_fn(t: Contingency) -> Counts:
 def ctc_fp(t: Contingency) -> Counts:
     """False positives of the Cell Tracking Challenge: predicted objects that cover none.
 
-    Those that cover more than half of no reference object. 0 if there are no objects.
+    |P| - |P covering|: those that cover more than half of no reference object. 0 if there are
+    no objects.
 
     References:
         Matula et al. (2015); see `det`.
@@ -157,7 +159,7 @@ def pq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> 
 def sq(t: Contingency, *, threshold: float | int = 0.5, strict: bool = True) -> Scores:
     """Segmentation quality: the mean IoU of matched pairs, a factor of panoptic quality.
 
-    Undefined if no pair matches.
+    (sum of IoU) / TP. Undefined if no pair matches.
 
     Args:
         t: the table.
@@ -303,7 +305,7 @@ def mean_matched_score(
 ) -> Scores:
     """Mean matched score: the mean IoU of the matched pairs.
 
-    Undefined if no pair matches.
+    (sum of IoU) / TP. Undefined if no pair matches.
 
     Args:
         t: the table.
@@ -321,7 +323,7 @@ def mean_true_score(
 ) -> Scores:
     """Mean true score: the IoU of the matched pairs, summed, per reference object.
 
-    Undefined without reference objects.
+    (sum of IoU) / (TP + FN). Undefined without reference objects.
 
     Args:
         t: the table.
@@ -416,9 +418,9 @@ def _aggregated(t: Contingency, chosen: Any) -> Scores:
 def aji(t: Contingency) -> Scores:
     """Aggregated Jaccard index: intersections over unions, each summed over the objects.
 
-    Each reference object is paired with the predicted object of the highest IoU, which may be
-    paired more than once; objects without a pair add to the union. 0 if either has no
-    objects, undefined if both have none.
+    (sum |r and p|) / (sum |r or p| + sum |unpaired|). Each reference object is paired with
+    the predicted object of the highest IoU, which may be paired more than once; objects
+    without a pair add to the union. 0 if either has no objects, undefined if both have none.
 
     As in MoNuSeg and HoVer-Net; Cellpose's differs (it pairs one-to-one, see `aji_plus`).
 
@@ -433,7 +435,8 @@ def aji(t: Contingency) -> Scores:
 def aji_plus(t: Contingency) -> Scores:
     """Aggregated Jaccard index of one-to-one pairs (AJI+): those of the greatest total IoU.
 
-    0 if either has no objects, undefined if both have none.
+    (sum |r and p|) / (sum |r or p| + sum |unpaired|), as `aji` but for the pairs. 0 if either
+    has no objects, undefined if both have none.
 
     References:
         Graham, S. et al. (2019). HoVer-Net: simultaneous segmentation and classification of
@@ -446,8 +449,9 @@ def aji_plus(t: Contingency) -> Scores:
 def dice2(t: Contingency) -> Scores:
     """Ensemble Dice (Dice2): twice the intersections over the sizes of all pairs that meet.
 
-    An object counts as often as it meets others: not at all if it meets none, so that missed
-    and spurious objects cost nothing. Undefined if no objects meet.
+    2 sum |r and p| / sum (|r| + |p|). An object counts as often as it meets others: not at
+    all if it meets none, so that missed and spurious objects cost nothing. Undefined if no
+    objects meet.
 
     References:
         Vu, Q. D. et al. (2019). Methods for segmentation and classification of digital
@@ -460,9 +464,10 @@ def dice2(t: Contingency) -> Scores:
 def object_dice(t: Contingency) -> Scores:
     """Object Dice of the GlaS challenge: Dice of each object and what it overlaps most.
 
-    The mean over the objects of each map, each weighing its size, with the object of the
-    other map that it shares most voxels with; then the mean of both maps. 0 if either has no
-    objects, undefined if both have none.
+    (sum w Dice(r, p) + sum w' Dice(p, r)) / 2: the mean over the objects of each map, each
+    weighing its share w of the voxels of all of them, with the object of the other map that
+    it shares most voxels with; then the mean of both maps. 0 if either has no objects,
+    undefined if both have none.
 
     References:
         Sirinukunwattana, K. et al. (2017). Gland segmentation in colon histology images: the
@@ -482,9 +487,9 @@ def object_dice(t: Contingency) -> Scores:
 def jaccard_sparse(t: Contingency) -> Scores:
     """Sparse Jaccard index: mean over the reference objects of their best IoU.
 
-    Only annotated objects count, so that a few may be drawn in an image of many; extra
-    predicted objects cost nothing. 0 if nothing is predicted, undefined if nothing is
-    annotated.
+    (sum of max IoU) / |R|. Only annotated objects count, so that a few may be drawn in an
+    image of many; extra predicted objects cost nothing. 0 if nothing is predicted, undefined
+    if nothing is annotated.
 
     References:
         Haase, R. et al. (2022). The Segmentation Game, version 0.2.0.
@@ -499,8 +504,8 @@ def jaccard_sparse(t: Contingency) -> Scores:
 def splits(t: Contingency) -> Counts:
     """Splits: how many predicted objects too many lie in reference objects.
 
-    Of each reference object the number of predicted objects that lie in it by more than half,
-    less one. 0 if there are none.
+    sum max(0, |p in r| - 1): of each reference object the number of predicted objects that
+    lie in it by more than half, less one. 0 if there are none.
 
     References:
         Caicedo et al. (2019); see `f1`.
@@ -512,8 +517,8 @@ def splits(t: Contingency) -> Counts:
 def merges(t: Contingency) -> Counts:
     """Merges: how many reference objects too many lie in predicted objects.
 
-    Of each predicted object the number of reference objects that lie in it by more than half,
-    less one. 0 if there are none. (`ctc_ns` by another name.)
+    sum max(0, |r in p| - 1): of each predicted object the number of reference objects that
+    lie in it by more than half, less one. 0 if there are none. (`ctc_ns` by another name.)
 
     References:
         Caicedo et al. (2019); see `f1`.
@@ -524,8 +529,9 @@ def merges(t: Contingency) -> Counts:
 def missed(t: Contingency) -> Counts:
     """Missed objects of the reference: neither covered by more than half, nor split.
 
-    No predicted object covers more than half of them, and no two lie in them. 0 if there are
-    no objects. (`ctc_fn` counts those that are split as well.)
+    |R| - |R covered or split|. No predicted object covers more than half of them, and no
+    two lie in them. 0 if there are no objects. (`ctc_fn` counts those that are split as
+    well.)
 
     References:
         Caicedo et al. (2019); see `f1`.
@@ -536,8 +542,9 @@ def missed(t: Contingency) -> Counts:
 def spurious(t: Contingency) -> Counts:
     """Spurious objects of the prediction: neither covering another by more than half, nor a part.
 
-    They cover more than half of no reference object, and are not one of several that lie in
-    one. 0 if there are no objects. (`ctc_fp` counts parts of split objects as well.)
+    |P| - |P covering or part|. They cover more than half of no reference object, and are
+    not one of several that lie in one. 0 if there are no objects. (`ctc_fp` counts parts of
+    split objects as well.)
 
     References:
         Caicedo et al. (2019); see `f1`.
@@ -551,7 +558,7 @@ def spurious(t: Contingency) -> Counts:
 def jaccard_binary(c: Foreground) -> Scores:
     """Binary Jaccard index: IoU of all that is not background.
 
-    Undefined if both images are background alone.
+    TP / (TP + FP + FN). Undefined if both images are background alone.
 
     References:
         Haase et al. (2022); see `jaccard_sparse`.
@@ -562,10 +569,10 @@ def jaccard_binary(c: Foreground) -> Scores:
 def jaccard_binary_sparse(c: Scribbles) -> Scores:
     """Binary, sparse Jaccard index: IoU over the annotated voxels.
 
-    The reference holds 0 = unknown, 1 = negative, 2 = positive; unknown voxels are left
-    out. All that is not background in the prediction is positive. (The Segmentation Game
-    counts unknown voxels as negative: see `segjax.compat.segmentation_game`.) Undefined if no
-    annotated voxel is positive in either.
+    TP / (TP + FP + FN). The reference holds 0 = unknown, 1 = negative, 2 = positive; unknown
+    voxels are left out. All that is not background in the prediction is positive. (The
+    Segmentation Game counts unknown voxels as negative: see
+    `segjax.compat.segmentation_game`.) Undefined if no annotated voxel is positive in either.
 
     References:
         Haase et al. (2022); see `jaccard_sparse`.

@@ -348,30 +348,55 @@ def absolute_volume_difference(c: Confusion, *, voxel_volume: Any = 1.0) -> Scor
 
 
 def tp(c: Confusion) -> Counts:
-    """True positives: voxels of the label in both."""
+    """True positives: voxels of the label in both.
+
+    |R and P|, of the voxels R of the reference and P of the prediction. 0 if either is empty.
+
+    References:
+        Powers (2011); see `precision`.
+    """
     return c.tp
 
 
 def fp(c: Confusion) -> Counts:
-    """False positives: voxels of the label in the prediction alone."""
+    """False positives: voxels of the label in the prediction alone.
+
+    |P| - |R and P|. 0 if the prediction is empty.
+
+    References:
+        Powers (2011); see `precision`.
+    """
     return c.fp
 
 
 def fn(c: Confusion) -> Counts:
-    """False negatives: voxels of the label in the reference alone."""
+    """False negatives: voxels of the label in the reference alone.
+
+    |R| - |R and P|. 0 if the reference is empty.
+
+    References:
+        Powers (2011); see `precision`.
+    """
     return c.fn
 
 
 def tn(c: Confusion) -> Counts:
-    """True negatives: voxels of the label in neither."""
+    """True negatives: voxels of the label in neither.
+
+    N - |R or P|, of N voxels. All of them if both are empty.
+
+    References:
+        Powers (2011); see `precision`.
+    """
     return c.tn
 
 
 def mean_iou(c: Confusion) -> Scores:
     """Mean IoU over the labels that reference or prediction has.
 
-    Takes counts with a trailing label axis. Undefined if no label is there. The background
-    takes part only if it is among the labels asked for.
+    (sum of IoU) / (number of these labels). Takes counts with a trailing label axis.
+    Undefined if no label is there. The background takes part only if it is among the labels
+    asked for.
 
     References:
         Everingham, M. et al. (2015). The PASCAL visual object classes challenge: a

@@ -35,7 +35,15 @@ class Surface:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Both surfaces of a pair, each measured to the other: all that boundary metrics need."""
+    """Both surfaces of a pair, each measured to the other: all that boundary metrics need.
+
+    A surface is, by `surface=`: "voxel", the voxels of a mask with a face neighbour outside it,
+    the outside of the image being outside, each weighing 1 (MONAI, medpy, Metrics Reloaded);
+    "surfel", the points between voxels inside and outside, weighing the area there (DeepMind);
+    "mesh", surfels moved to where the surface is likely to lie (nearest to the truth).
+    Distances are exact and Euclidean between elements (for meshes, to the disc with the nearest
+    centre), in the unit of spacing.
+    """
 
     reference: Surface
     prediction: Surface
@@ -44,7 +52,10 @@ class SurfaceDistances:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class PointDistances(SurfaceDistances):
-    """As `SurfaceDistances`, of all voxels of the masks in place of those on the surface."""
+    """As `SurfaceDistances`, of all voxels of the masks in place of those on the surface.
+
+    No surface is drawn: the voxels inside count as well, and `surface=` changes nothing.
+    """
 
 
 def surface_distances(
