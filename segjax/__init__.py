@@ -35,6 +35,7 @@ _HOMES = {
 _MODULES = (
     "case",
     "compat",
+    "doctor",
     "evaluation",
     "explanation",
     "folder",

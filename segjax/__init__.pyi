@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from segjax import (
     case as case,
     compat as compat,
+    doctor as doctor,
     evaluation as evaluation,
     explanation as explanation,
     folder as folder,

@@ -19,17 +19,22 @@ def counts_on_host() -> bool:
     return jax.default_backend() == "cpu"
 
 
+def cache_folder() -> Path:
+    """Where compiled programs are kept: `$SEGJAX_CACHE`, else in the platform's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("SEGJAX_CACHE") or Path(home) / "segjax" / "xla")
+
+
 def keep_compiled() -> None:
     """Cache compiled programs on disk, unless the user has said where (or not) to.
 
-    Under `$SEGJAX_CACHE`, else the platform's cache folder. Small programs are kept too:
+    In `cache_folder()`. Small programs are kept too:
     here they are many, and compiling is most of a short run. A folder that cannot be
     written, or a full disk, costs time and nothing else.
     """
     if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("SEGJAX_CACHE") or Path(home) / "segjax" / "xla")
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -28,7 +28,7 @@ ORDER = (
     ("leaderboard",),
     ("folder",),
     ("quality",),
-    ("demo", "compat"),
+    ("demo", "compat", "doctor"),
     ("cli",),
     ("__init__", "__main__"),
 )

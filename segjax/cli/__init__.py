@@ -4,13 +4,12 @@ Nothing here imports jax before a command needs it, so that `--help` is quick.
 """
 
 import io
-import json
 import logging
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,12 @@ import click
 
 from segjax._errors import InputError
 from segjax._version import __version__
+from segjax.cli import _gates
 from segjax.cli._options import numbers
 from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
 from segjax.cli.assess import assess
+from segjax.cli.doctor import doctor
 from segjax.cli.explain import explain
 from segjax.cli.leaderboard import leaderboard, print_board
 from segjax.cli.train import train
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     # What tifffile logs about a damaged file would stand above the one line that says it all.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    if "_SEGJAX_COMPLETE" in os.environ:
+        return _complete(os.environ["_SEGJAX_COMPLETE"])
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name the terminal cannot show is no reason
             stream.reconfigure(errors="backslashreplace")  # to fail
@@ -66,6 +69,13 @@ def main(arguments: Sequence[str]) -> int:
     return BAD_INPUT
 
 
+def _complete(instruction: str) -> int:
+    """What the shell asks when somebody types a tab, or its script for asking."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(command, {}, "segjax", "_SEGJAX_COMPLETE", instruction)
+
+
 def _complain(text: str) -> None:
     click.echo(f"segjax: {shown(text)}", err=True)
 
@@ -82,8 +92,14 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("reference", type=click.Path(path_type=Path))
-@click.argument("prediction", type=click.Path(path_type=Path))
+@click.argument("reference", type=click.Path(path_type=Path), required=False)
+@click.argument("prediction", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path),
+    metavar="PAIRS.CSV",
+    help="List of pairs instead of two folders: reference,prediction or case,reference,prediction.",
+)
 @click.option(
     "-m", "--metrics", help="Names, separated by commas; see `segjax metrics`.", metavar="A,B,.."
 )
@@ -97,6 +113,13 @@ def command() -> None:
     "--label-names",
     type=click.Path(path_type=Path),
     help="File with the names of the labels (JSON, YAML, CSV, nnU-Net's dataset.json).",
+)
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="NAME=1,2,..",
+    help="Also score these labels as one, e.g. tumour=1,2,3.",
 )
 @click.option(
     "--spacing",
@@ -131,6 +154,11 @@ def command() -> None:
     help="Take each connected piece of a label as an object: for masks, or ids in two places.",
 )
 @click.option(
+    "--missing-as-empty",
+    is_flag=True,
+    help="Count references without a prediction as if nothing had been found.",
+)
+@click.option(
     "--undefined",
     type=click.Choice(["omit", "best", "worst", "fail"]),
     default="omit",
@@ -148,9 +176,27 @@ def command() -> None:
     "--fail-under",
     multiple=True,
     metavar="METRIC=VALUE",
-    help="Exit with 1 if the mean is worse, e.g. dice=0.8, dice.low=0.75 (end of the interval).",
+    help="Exit with 1 if the mean is worse, e.g. dice=0.8, dice.ci_low=0.75 (end of the interval).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Earlier run, for --max-drop: its folder, or its summary.json.",
+)
+@click.option(
+    "--max-drop",
+    multiple=True,
+    metavar="METRIC=VALUE",
+    help="Exit with 1 if the mean is worse than the baseline's by more, e.g. dice=0.005.",
+)
+@click.option(
+    "--format",
+    "printed",
+    type=click.Choice(["csv", "json", "nnunet", "grand-challenge"]),
+    help="Print that instead of a table; with --output also write nnunet_summary.json or "
+    "metrics.json.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--allow-spacing-mismatch", is_flag=True, help="Score files whose headers disagree.")
 @click.option("--max-voxels", type=click.IntRange(min=1), help="Refuse larger files.")
 @click.option("--replicates", type=click.IntRange(min=1), help="Resamples of the bootstrap.")
@@ -159,13 +205,18 @@ def command() -> None:
 @click.pass_context
 def evaluate(
     context: click.Context,
-    reference: Path,
-    prediction: Path,
+    reference: Path | None,
+    prediction: Path | None,
+    manifest: Path | None,
     metrics: str | None,
     labels: str | None,
     label_names: Path | None,
+    regions: tuple[str, ...],
     spacing: str | None,
     fail_under: tuple[str, ...],
+    baseline: Path | None,
+    max_drop: tuple[str, ...],
+    printed: str | None,
     as_json: bool,
     quiet: bool,
     output: Path | None,
@@ -178,45 +229,65 @@ def evaluate(
     """Score predictions against references: two folders, or two files.
 
     Cases are paired by name; Cell Tracking Challenge folders (01_GT 01_RES) and nnU-Net
-    folders are recognised.
+    folders are recognised. {id} in both paths says where the name of a case stands.
 
     \b
     segjax evaluate labels/ predictions/ -o out/
     segjax evaluate 01_GT 01_RES
     segjax evaluate a.nii.gz b.nii.gz -m dice,iou --labels 1,2
+    segjax evaluate "labels/*/{id}_gt.png" "predictions/{id}.png"
+    segjax evaluate --manifest pairs.csv
     """  # noqa: D301
     sizes = {"max_voxels": max_voxels, "replicates": replicates}
     rest |= {name: size for name, size in sizes.items() if size is not None}
-    gates = [_gate(text) for text in fail_under]
+    gates = [_gates.gate(text, "--fail-under") for text in fail_under]
+    drops = [_gates.drop(text) for text in max_drop]
+    if bool(drops) != (baseline is not None):
+        raise InputError("--baseline and --max-drop go together; give both, or neither")
+    first, second = _paths(reference, prediction, manifest)
+    wanted_regions = _regions(regions)
     wanted_labels = _labels(labels)
     wanted_spacing = numbers(spacing, "--spacing")
 
     from segjax import folder
-    from segjax.io import read_label_names
+    from segjax.folder.formats import FORMATS
+    from segjax.io import Labelling, read_labelling, write_atomic
 
+    before = None if baseline is None else _gates.read_baseline(baseline)
+    labelling = Labelling() if label_names is None else read_labelling(label_names)
+    if labelling.ignore is not None and rest["ignore"] is None:
+        rest["ignore"] = labelling.ignore
     names = split(metrics)
     options = folder.Options(
         metrics=None if names is None else tuple(names),
-        also=tuple(gate[0] for gate in gates),
+        also=tuple(one.metric for one in (*gates, *drops)),
         labels=wanted_labels,
-        label_names={} if label_names is None else read_label_names(label_names),
+        label_names=labelling.names,
+        regions={**labelling.regions, **wanted_regions},
         spacing=wanted_spacing,
         **rest,
     )
     arguments = {"output": output, "resume": resume, "images": images}
     typed = shlex.join(["segjax", *context.obj])
-    with Progress(hidden=quiet or as_json) as progress:
+    shape = FORMATS.get("json" if as_json else printed or "")
+    with Progress(hidden=quiet or shape is not None) as progress:
         report = folder.run(
-            reference, prediction, options, progress=progress.update, command=typed, **arguments
+            first, second, options, progress=progress.update, command=typed, **arguments
         )
     try:
-        if as_json:
-            click.echo(json.dumps(report.summary, indent=1))
-        else:
+        if shape is None:
             _print(report)
+        else:
+            text = shape.write(report.table, report.summary)
+            if output is not None and shape.file is not None:
+                write_atomic(output / shape.file, text)
+            click.echo(text, nl=False)
     except BrokenPipeError:  # the gates have the last word all the same
         _let_go_of_the_pipe()
-    return _judge(gates, report.summary)
+    failed = list(_gates.failures(gates, drops, report.summary, before))
+    for line in failed:
+        click.echo(f"segjax: gate failed: {line}", err=True)
+    return GATE_FAILED if failed else PASS
 
 
 @command.command()
@@ -297,6 +368,7 @@ def _demo_leaderboard(output: Path) -> Path:
 
 
 command.add_command(assess)
+command.add_command(doctor)
 command.add_command(explain)
 command.add_command(leaderboard)
 command.add_command(train)
@@ -319,54 +391,39 @@ def _labels(text: str | None) -> Any:
     return labels
 
 
-def _gate(text: str) -> tuple[str, str, float]:
-    name, equals, value = text.rpartition("=")
-    statistic = "mean"
-    for ending in ("mean", "median", "low", "high", "min", "max", "pooled"):
-        if name.endswith(f".{ending}"):
-            name, statistic = name[: -len(ending) - 1], ending
-    try:
-        if not equals:
-            raise ValueError
-        return name, statistic, float(value)
-    except ValueError:
-        raise InputError(f"--fail-under takes METRIC=VALUE, e.g. dice=0.8; got {text!r}") from None
+def _paths(
+    reference: Path | None, prediction: Path | None, manifest: Path | None
+) -> tuple[Path, Path | None]:
+    """References and predictions, or a list of pairs alone."""
+    if manifest is not None:
+        if reference is not None:
+            raise InputError("give two folders, or --manifest, and not both")
+        return manifest, None
+    if reference is None:
+        raise _missing("REFERENCE and PREDICTION, or --manifest")
+    if prediction is None and reference.suffix.lower() not in (".csv", ".tsv"):
+        raise _missing("PREDICTION")
+    return reference, prediction
+
+
+def _missing(what: str) -> click.UsageError:
+    return click.UsageError(f"Missing {what}", click.get_current_context())
+
+
+def _regions(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    found = {}
+    for text in texts:
+        name, _, labels = text.partition("=")
+        try:
+            found[name.strip()] = tuple(int(part) for part in labels.split(","))
+        except ValueError:
+            raise InputError(
+                f"--region takes NAME=1,2,.., e.g. tumour=1,2,3; got {text!r}"
+            ) from None
+    return found
 
 
 # Printing.
-
-
-def _judge(gates: Sequence[tuple[str, str, float]], summary: Mapping[str, Any]) -> int:
-    """Exit status of the gates; what has no value fails."""
-    from segjax.metrics import get_metric
-
-    status = PASS
-    for name, statistic, bound in gates:
-        metric = get_metric(name)
-        entries = [e for e in summary["scores"] if e["metric"] == metric.name]
-        entry = entries[0] if entries else {}
-        interval = entry.get("interval") or {}
-        value = interval.get(statistic) if statistic in ("low", "high") else entry.get(statistic)
-        better_high = metric.higher_is_better is not False
-        if value is not None and metric.signed:
-            value = abs(value)
-        slack = 1e-9 * max(1.0, abs(bound))  # a mean of 0.8 may come out as 0.7999999999999999
-        passed = value is not None and (
-            value >= bound - slack if better_high else value <= bound + slack
-        )
-        if not passed:
-            sign = "<" if better_high else ">"
-            got = "no value" if value is None else f"{value:.6g} {sign} {bound:g}"
-            click.echo(f"segjax: gate failed: {statistic} {metric.name}: {got}", err=True)
-            status = GATE_FAILED
-    if gates and (missing := summary["unpaired"]["reference"]):
-        click.echo(
-            f"segjax: gate failed: {len(missing)} references have no prediction, "
-            f"{shown(missing[0])} the first",
-            err=True,
-        )
-        status = GATE_FAILED
-    return status
 
 
 def _print(report: Any) -> None:
@@ -398,7 +455,8 @@ def _print(report: Any) -> None:
     for note in summary["notes"]:
         click.echo(f"note: {shown(note)}", err=True)
     for side in ("reference", "prediction"):
-        _print_unpaired(side, summary["unpaired"][side], summary["layout"])
+        counted = summary["layout"] == "ctc" or summary["options"]["missing_as_empty"]
+        _print_unpaired(side, summary["unpaired"][side], counted)
     reused = f", {report.reused} from the earlier run" if report.reused else ""
     count = f"{summary['cases']} {'case' if one else 'cases'}"
     click.echo(f"{count} ({summary['layout']}){reused}")
@@ -409,12 +467,12 @@ def _print(report: Any) -> None:
         click.echo(f"{kind:8} {shown(str(path))}")
 
 
-def _print_unpaired(side: str, names: Sequence[str], layout: str) -> None:
+def _print_unpaired(side: str, names: Sequence[str], counted: bool) -> None:
     if not names:
         return
     other = "prediction" if side == "reference" else "reference"
     some = ", ".join(names[:10]) + (f", and {len(names) - 10} more" if len(names) > 10 else "")
-    fate = "counted as empty" if layout == "ctc" else "not scored"
+    fate = "counted as empty" if counted and side == "reference" else "not scored"
     click.echo(f"{len(names)} {side}s without a {other}, {fate}: {shown(some)}", err=True)
 
 

@@ -8,8 +8,14 @@ from collections.abc import Sequence
 import click
 
 
+def _complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    from segjax.metrics import METRICS
+
+    return [m.name for m in METRICS if m.name.startswith(begun)]
+
+
 @click.command()
-@click.argument("metrics", nargs=-1)
+@click.argument("metrics", nargs=-1, shell_complete=_complete)
 @click.option("--json", "as_json", is_flag=True, help="Print records as JSON.")
 def explain(metrics: tuple[str, ...], as_json: bool) -> int:
     """Say what METRICS mean: formula, conventions, empty cases, tools that agree.

@@ -44,7 +44,7 @@ class Report:
 
 def evaluate_folder(
     reference: str | Path,
-    prediction: str | Path,
+    prediction: str | Path | None = None,
     *,
     metrics: Iterable[str] | None = None,
     output: str | Path | None = None,
@@ -56,9 +56,10 @@ def evaluate_folder(
     """Score a folder of predictions against a folder of references, or two files.
 
     Args:
-        reference: label maps taken as the standard; flat, nnU-Net or Cell Tracking
-            Challenge layout.
-        prediction: label maps to be judged, paired by name.
+        reference: label maps taken as the standard: a folder (flat, nnU-Net or Cell Tracking
+            Challenge layout), a pattern such as "labels/{id}_gt.png", or a .csv that lists pairs
+            under the heading `reference,prediction`, with or without `case`.
+        prediction: label maps to be judged, paired by name; None with a list of pairs.
         metrics: names or aliases; None for a choice that suits what the folders hold.
         output: folder for `scores.csv`, `summary.json`, `report.html`, the journal
             `cases.jsonl`, and `objects.csv` if labels are objects.
@@ -89,7 +90,7 @@ def evaluate_folder(
 
 def run(
     reference: str | Path,
-    prediction: str | Path,
+    prediction: str | Path | None,
     options: Options,
     *,
     output: str | Path | None = None,
@@ -106,7 +107,9 @@ def run(
         raise InputError("there is nothing to resume without an output folder; pass --output")
     beneath = {} if images is None else images_in(Path(images))
     keep_compiled()
-    pairing = io.pair(Path(reference), Path(prediction))
+    pairing = io.pair(reference, prediction)
+    if options.missing_as_empty:
+        pairing = pairing.with_missing_as_empty()
     journal = None if output is None else open_journal(Path(output), resume)
     with counting_compilations() as compilations:
         try:
@@ -122,7 +125,7 @@ def run(
             "segjax": __version__,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": command,
-            "method": Path(prediction).name,
+            "method": _method(reference, prediction),
             "layout": pairing.layout,
             "cases": len(table),
             "options": plan.as_options(),
@@ -157,6 +160,14 @@ def run(
         pictures, surfaces = pictures_of(table, pairing, plan, beneath)
         files = write(Path(output), table, summary, objects, pictures, surfaces)
     return Report(table=table, summary=summary, files=files, reused=scored.reused)
+
+
+def _method(reference: str | Path, prediction: str | Path | None) -> str:
+    """A name for what was judged, after the folder, the pattern's folder, or the list."""
+    path = Path(reference if prediction is None else prediction)
+    if prediction is None:
+        return path.stem
+    return path.parent.name if io.is_pattern(path) else path.name
 
 
 def _unit(entries: list[Entry]) -> str:

@@ -11,6 +11,7 @@ from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.case import Labels, Spacing
 from segjax.evaluation import DEFAULT_METRICS
+from segjax.folder.regions import Region, make_regions
 from segjax.leaderboard.intervals import REPLICATES
 from segjax.metrics import Metric, get_metric, length_unit
 from segjax.statistics import InstanceSurfaces
@@ -34,9 +35,11 @@ class Options:
         labels: labels to score; "foreground" for all that is not background together;
             None for those that occur, unless the images hold objects.
         label_names: what the labels are called; a label that is not listed is an error.
+        regions: labels to score as one, by the name of the region; in addition to `labels`.
         spacing: voxel size along each array axis, in place of what the files say.
         ignore: label of the references whose voxels are not counted.
         surface: "voxel", "surfel" or "mesh", for boundary metrics; see `segjax.case.make_case`.
+        missing_as_empty: count references without a prediction as if that were empty.
         relabel: take each connected piece of a label as an object of its own.
         undefined: policy for 0/0; see `Table.resolved`.
         missing: policy for empty predictions; see `Table.resolved`.
@@ -50,10 +53,12 @@ class Options:
     also: tuple[str, ...] = ()
     labels: Labels = None
     label_names: Mapping[int, str] = field(default_factory=dict)
+    regions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     spacing: Sequence[float] | float | None = None
     ignore: int | None = None
     surface: str = "voxel"
     relabel: bool = False
+    missing_as_empty: bool = False
     undefined: str = "omit"
     missing: str = "diagonal"
     replicates: int = REPLICATES
@@ -70,7 +75,8 @@ class Options:
 class Plan:
     """Options, with what depends on the files filled in.
 
-    `objects` says that labels are objects: each is told what becomes of it.
+    `objects` says that labels are objects: each is told what becomes of it. `labels` are those
+    that have scores of their own, `regions` those that have them together.
     """
 
     options: Options
@@ -81,6 +87,19 @@ class Plan:
     notes: list[str]
     objects: bool
     markers: bool = False
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def counted(self) -> Labels:
+        """Labels of a case: those to score or, if there are regions alone, their parts."""
+        if self.labels != ():
+            return self.labels
+        return tuple(self.listed)
+
+    @property
+    def listed(self) -> list[int]:
+        """Labels that may occur where labels have names, beside background and ignored ones."""
+        return sorted({*self.names, *(k for region in self.regions for k in region.labels)})
 
     @property
     def by_markers(self) -> tuple[Metric, ...]:
@@ -101,6 +120,7 @@ class Plan:
             "metrics": [m.name for m in self.metrics],
             "labels": labels if labels is None or isinstance(labels, str) else list(labels),
             "spacing": None if o.spacing is None else np.atleast_1d(o.spacing).tolist(),
+            "regions": {region.name: list(region.labels) for region in self.regions},
             "ignore": self.ignore,
             "surface": o.surface,
             "relabel": o.relabel,
@@ -112,6 +132,7 @@ class Plan:
         """All that decides scores and summaries, for the record."""
         o = self.options
         return self.fingerprint | {
+            "missing_as_empty": o.missing_as_empty,
             "undefined": o.undefined,
             "missing": o.missing,
             "replicates": o.replicates,
@@ -133,8 +154,10 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
     ignore = options.ignore if options.ignore is not None else pairing.ignore
     names = dict(options.label_names) or dict(pairing.label_names)
     names = {k: v for k, v in names.items() if k not in (0, ignore)}
+    chosen = options.labels is not None or options.label_names or options.regions
+    regions = make_regions(options.regions if chosen else pairing.regions)
     labels = options.labels
-    if labels is None and names:
+    if labels is None and (names or (regions and not chosen)):
         labels = tuple(sorted(names))
     count = int(np.count_nonzero(np.unique(first.array)))
     objects = labels is None and (pairing.layout == "ctc" or count > MANY_LABELS)
@@ -153,7 +176,7 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
         notes.extend(_on_tracking(pairing, chosen))
     objects |= any(m.of_objects or m.statistic is InstanceSurfaces for m in chosen)
     markers = bool(pairing.markers)
-    return Plan(options, chosen, labels, ignore, names, notes, objects, markers)
+    return Plan(options, chosen, labels, ignore, names, notes, objects, markers, regions)
 
 
 def _of_objects(pairing: io.Pairing) -> tuple[str, ...]:

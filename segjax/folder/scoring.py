@@ -1,6 +1,6 @@
 """Score pair after pair, keeping a journal from which a run can be resumed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -13,6 +13,7 @@ from segjax.case import Case, check_spacing, distinct, make_case
 from segjax.evaluation import measure
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
 from segjax.folder.reading import Loaded, doubts_noted, load, read_ahead, sha256
+from segjax.folder.regions import Region, score_region
 from segjax.metrics import get_metric
 from segjax.objects import tell_objects
 from segjax.statistics import Confusion, Contingency, find_segments
@@ -98,7 +99,7 @@ def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
             reference=r.array,
             prediction=p.array,
             spacing=given,
-            labels=plan.labels,
+            labels=plan.counted,
             ignore=ignore,
             surface=plan.options.surface,
             relabel=plan.options.relabel,
@@ -111,6 +112,7 @@ def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
         others = [m for m in metrics if m.statistic is not Confusion]
         scores = {m.name: m(known[m.statistic], voxel_volume=case.voxel_volume) for m in others}
         told = None if found is None or by_markers else tell_objects(case, found)
+        regions = [_score_region(region, loaded, ignore, plan) for region in plan.regions]
     except InputError as error:
         named = any(str(path) in str(error) for path in (pair.reference, pair.prediction) if path)
         raise error if named else InputError(f"{pair.reference}: {error}") from None
@@ -120,7 +122,6 @@ def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
             f"{pair.reference}: does not fit in memory with what scoring needs beside it and its "
             f"prediction ({both}); crop it, or score fewer metrics"
         ) from None
-    c = known[Confusion]
     return {
         "case": pair.name,
         "reference": {"path": str(pair.reference), "sha256": loaded.hashes[0]},
@@ -129,12 +130,39 @@ def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
         "spacing": list(check_spacing(given, r.array.ndim)),
         "unit": r.unit,
         "run": plan.fingerprint,
-        "labels": list(counted.labels),
-        "counts": np.stack([c.tp, c.fp, c.fn, c.tn], -1).tolist(),
-        "scores": {name: _written(score) for name, score in scores.items()},
+        "labels": [*counted.labels, *(region.code for region in plan.regions)],
+        "counts": [*_rows(known[Confusion]), *(row for c, _ in regions for row in _rows(c))],
+        "scores": {
+            name: _written(score) if np.ndim(score) == 0 else _joined(name, score, regions)
+            for name, score in scores.items()
+        },
         "overlaps": None if found is None else found.listed._asdict(),
         "objects": None if told is None else told.to_record(),
     }
+
+
+def _rows(c: Confusion) -> list[list[int]]:
+    """Counts of each label."""
+    return np.stack([c.tp, c.fp, c.fn, c.tn], -1).reshape(-1, 4).tolist()
+
+
+def _joined(name: str, scores: Any, regions: Sequence[tuple[Confusion, dict[str, Any]]]) -> Any:
+    """Scores of the labels, then those of the regions."""
+    return _written(np.concatenate([np.ravel(scores), *(np.ravel(s[name]) for _, s in regions)]))
+
+
+def _score_region(
+    region: Region, loaded: Loaded, ignore: int | None, plan: Plan
+) -> tuple[Confusion, dict[str, Any]]:
+    return score_region(
+        region,
+        loaded.reference.array,
+        loaded.prediction.array,
+        plan.by_outlines,
+        ignore=ignore,
+        spacing=plan.options.spacing_of(loaded.reference),
+        surface=plan.options.surface,
+    )
 
 
 def _text(path: Path | None) -> str | None:
@@ -146,10 +174,10 @@ def _check_listed(case: Case, pair: io.Pair, plan: Plan) -> None:
     if not plan.names or plan.options.labels is not None:
         return
     for path, labels in ((pair.reference, case.reference), (pair.prediction, case.prediction)):
-        known = {*plan.names, 0, plan.ignore}
+        known = {*plan.listed, 0, plan.ignore}
         odd = [k for k in distinct(labels).tolist() if k not in known]
         if odd:
-            listed = ", ".join(str(k) for k in sorted(plan.names))
+            listed = ", ".join(map(str, plan.listed))
             raise InputError(
                 f"{path}: has label {odd[0]}, which is not among the named labels ({listed}); "
                 "name it, or choose labels with --labels"

@@ -31,6 +31,8 @@ def tabulate(pairing: io.Pairing, scored: Scored) -> Table:
         _check_some_label_agrees(entries, found)
     else:
         found = [1] if isinstance(plan.labels, str) else list(plan.labels)
+    mask = isinstance(plan.labels, str) or (plan.labels is None and found == [1])
+    found += [region.code for region in plan.regions]
     counts = np.zeros((len(entries), len(found), 4), np.int64)
     for i, entry in enumerate(entries):
         rows = np.asarray(entry["counts"], np.int64).reshape(-1, 4)
@@ -38,8 +40,8 @@ def tabulate(pairing: io.Pairing, scored: Scored) -> Table:
         for label, row in zip(entry["labels"], rows, strict=True):
             if label in found:
                 counts[i, found.index(label)] = row
-    mask = isinstance(plan.labels, str) or (plan.labels is None and found == [1])
-    names = plan.names or ({1: "foreground"} if mask else {})
+    names = dict(plan.names or ({1: "foreground"} if mask else {}))
+    names |= {region.code: region.name for region in plan.regions}
     outlined = [m for m in plan.by_outlines if m.statistic is not Confusion]
     columns = {m.name: _column(m, entries, found) for m in outlined}
     columns |= {m.name: _of_frames(m, pairing, scored.markers) for m in plan.by_markers}
@@ -69,7 +71,7 @@ def objects_of(entries: list[Entry]) -> dict[str, ObjectTable]:
 def _found(entries: list[Entry]) -> list[int]:
     """Labels with a voxel anywhere: an empty case speaks of label 1, which others may not."""
     rows = (row for e in entries for row in zip(e["labels"], e["counts"], strict=True))
-    return sorted({label for label, counts in rows if any(counts[:3])}) or [1]
+    return sorted({label for label, counts in rows if label > 0 and any(counts[:3])}) or [1]
 
 
 def _column(metric: Metric, entries: list[Entry], found: list[int]) -> np.ndarray:

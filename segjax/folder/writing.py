@@ -85,7 +85,7 @@ def pictures_of(
             )
         if name in measured:
             seen[name] = report.contours(
-                r, p, image=image, spacing=spacing, ignore=ignore, labels=plan.labels
+                r, p, image=image, spacing=spacing, ignore=ignore, labels=plan.counted
             )
     shown = {name: seen[name] for name in measured}
     return pictures, report.gallery(shown) if shown else None
@@ -93,7 +93,7 @@ def pictures_of(
 
 def _errors(r: np.ndarray, p: np.ndarray, plan: Plan, ignore: int | None) -> np.ndarray:
     return error_map(
-        reference=r, prediction=p, labels=plan.labels, ignore=ignore, relabel=plan.options.relabel
+        reference=r, prediction=p, labels=plan.counted, ignore=ignore, relabel=plan.options.relabel
     )
 
 

@@ -4,9 +4,15 @@ The only place that knows files. Everything that can be wrong with one is raised
 here, as an `InputError` that names the file and how to mend it.
 """
 
-from segjax.io.label_names import read_label_names as read_label_names
-from segjax.io.layouts import pair as pair
+from segjax.io._problem import shown as shown
+from segjax.io.label_names import (
+    Labelling as Labelling,
+    read_label_names as read_label_names,
+    read_labelling as read_labelling,
+)
+from segjax.io.layouts import duplicates as duplicates, pair as pair
 from segjax.io.pairing import Pair as Pair, Pairing as Pairing, natural as natural
+from segjax.io.patterns import is_pattern as is_pattern
 from segjax.io.read import (
     FORMATS as FORMATS,
     Format as Format,
@@ -15,11 +21,14 @@ from segjax.io.read import (
     read_labels as read_labels,
     stem as stem,
 )
+from segjax.io.scores import read_summary as read_summary
 from segjax.io.volume import (
     MAX_VOXELS as MAX_VOXELS,
     MILLIMETRES as MILLIMETRES,
     Volume as Volume,
     byte_size as byte_size,
     grid_difference as grid_difference,
+    orientation as orientation,
+    same_field_of_view as same_field_of_view,
 )
 from segjax.io.write import Journal as Journal, write_atomic as write_atomic

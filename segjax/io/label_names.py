@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,42 @@ from segjax.io._text import read_json, read_text
 
 
 _MEND = "write one label a line, as in 1,liver"
+_MOST_PARTS = 4096
 _ITK_SNAP = re.compile(r'\s*([0-9]+)(?:\s+[0-9.]+){6}\s+"(.*)"\s*')
 
 
+@dataclass(frozen=True)
+class Labelling:
+    """What a file says about labels.
+
+    Attributes:
+        names: by label id.
+        ignore: label of voxels not to score.
+        regions: labels that are scored as one, by the name of the region: a whole tumour, say,
+            beside its parts.
+    """
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    ignore: int | None = None
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
 def read_label_names(path: str | Path) -> dict[int, str]:
+    """Names of labels by id, from a file that `read_labelling` reads.
+
+    Raises:
+        InputError: if the file cannot be read or names no labels.
+    """
+    return dict(read_labelling(path).names)
+
+
+def read_labelling(path: str | Path) -> Labelling:
     """Read class names from a file.
 
     Args:
         path: .json (an nnU-Net dataset.json, or names by id or ids by name), .yaml (the
             same), .csv, .tsv or .txt (`1,liver` a line, a heading is allowed), or label
-            descriptions of ITK-SNAP.
-
-    Returns:
-        Name by label id. An ignored label and regions of several labels are left out.
+            descriptions of ITK-SNAP. In .json and .yaml a list of labels is a region.
 
     Raises:
         InputError: if the file cannot be read or names no labels.
@@ -35,18 +59,18 @@ def read_label_names(path: str | Path) -> dict[int, str]:
         found = readers[suffix](path)
         if isinstance(found, Mapping) and isinstance(found.get("labels"), Mapping):
             found = found["labels"]
-        names, _ = _names_and_ignored(path, found)
+        labelling = _labelling(path, found)
     elif suffix in (".csv", ".tsv", ".txt", ".label"):
-        names = _lines(path, read_text(path).splitlines())
+        labelling = Labelling(_lines(path, read_text(path).splitlines()))
     else:
         raise problem(path, "is no list of label names", "give a .json, .yaml, .csv, .tsv or .txt")
-    if not names:
+    if not (labelling.names or labelling.regions):
         raise problem(path, "names no labels", _MEND)
-    return names
+    return labelling
 
 
-def read_dataset(path: Path) -> tuple[dict[int, str], int | None] | None:
-    """Label names and ignored label of an nnU-Net dataset.json.
+def read_dataset(path: Path) -> Labelling | None:
+    """What an nnU-Net dataset.json says about labels.
 
     Returns:
         None if there is no such file, or it does not speak of labels.
@@ -59,17 +83,31 @@ def read_dataset(path: Path) -> tuple[dict[int, str], int | None] | None:
     found = read_json(path)
     if not isinstance(found, Mapping):
         raise problem(path, "is no nnU-Net data set description", "correct or remove it")
-    return _names_and_ignored(path, found["labels"]) if "labels" in found else None
+    return _labelling(path, found["labels"]) if "labels" in found else None
 
 
-def _names_and_ignored(path: Path, labels: object) -> tuple[dict[int, str], int | None]:
+def _labelling(path: Path, labels: object) -> Labelling:
     """Both {"liver": 1} and {"1": "liver"}; a value that is a list is a region."""
     if not isinstance(labels, Mapping):
         raise problem(path, "its labels are no table of ids and names", "correct it")
+    several = {name: value for name, value in labels.items() if isinstance(value, list)}
+    regions = {str(name).strip(): _parts(path, name, value) for name, value in several.items()}
     rows = [_row(path, *item) for item in labels.items() if not isinstance(item[1], list)]
+    rows += [(parts[0], name) for name, parts in regions.items() if len(parts) == 1]
     ignored = [i for i, name in rows if name == "ignore"]
     names = _unique(path, (row for row in rows if row[1] != "ignore"))
-    return names, ignored[0] if ignored else None
+    regions = {name: parts for name, parts in regions.items() if len(parts) > 1}
+    return Labelling(names, ignored[0] if ignored else None, regions)
+
+
+def _parts(path: Path, name: object, value: list[Any]) -> tuple[int, ...]:
+    """The labels of a region."""
+    parts = [_label(part) for part in value[:_MOST_PARTS]]
+    labels = tuple(dict.fromkeys(part for part in parts if part is not None))
+    if not labels or len(labels) < len(value) or not str(name).strip():
+        entry = f"region {str(name)[:40]!r} of {len(value)}"
+        raise problem(path, f"an entry gives no label ids and name ({entry})", "correct it")
+    return labels
 
 
 def _row(path: Path, key: object, value: object) -> tuple[int, str]:

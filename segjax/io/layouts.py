@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from segjax.io import ctc
+from segjax.io import ctc, manifest, patterns
 from segjax.io._problem import problem, reason
 from segjax.io.formats.zarr import is_store
-from segjax.io.label_names import read_dataset
+from segjax.io.label_names import Labelling, read_dataset
 from segjax.io.pairing import Pair, Pairing, listing, natural
 from segjax.io.read import SUFFIXES, is_readable, stem
 
@@ -27,17 +27,19 @@ ADDED = (
 )
 
 
-def pair(reference: str | Path, prediction: str | Path) -> Pairing:
+def pair(reference: str | Path, prediction: str | Path | None) -> Pairing:
     """Find which prediction belongs to which reference.
 
-    Two files are one pair. Two folders are paired as the Cell Tracking Challenge or
+    Two files are one pair. Two patterns with `{id}` in them are paired by what stands there; a
+    single .csv lists pairs. Two folders are paired as the Cell Tracking Challenge or
     nnU-Net lay them out if they look like it, else by equal names up to the format and
     then, for what is left, up to an ending such as `_mask` where no choice is left open.
     The name of a case is always the reference's, so that methods share it.
 
     Args:
-        reference: a label map, or a folder of them; subfolders are not searched.
-        prediction: the same.
+        reference: a label map, a folder of them (subfolders are not searched), a pattern such as
+            `labels/*/{id}_gt.png`, or a list of pairs (see `segjax.io.manifest`).
+        prediction: the same; None with a list of pairs.
 
     Returns:
         At least one pair, and the names of what has no partner.
@@ -45,6 +47,10 @@ def pair(reference: str | Path, prediction: str | Path) -> Pairing:
     Raises:
         InputError: if nothing can be paired, or more than one pairing is possible.
     """
+    if prediction is None:
+        return manifest.pair(Path(reference))
+    if patterns.is_pattern(reference) or patterns.is_pattern(prediction):
+        return patterns.pair(str(reference), str(prediction))
     reference, prediction = Path(reference), Path(prediction)
     if _is_folder(reference) != _is_folder(prediction):
         folder = reference if _is_folder(reference) else prediction
@@ -54,11 +60,7 @@ def pair(reference: str | Path, prediction: str | Path) -> Pairing:
     tracking = ctc.pair(reference, prediction)
     if tracking is not None:
         return tracking
-    dataset = _dataset(reference, prediction)
-    label_names, ignore = dataset if dataset else ({}, None)
-    return _pair_folders(
-        "nnunet" if dataset else "flat", reference, prediction, label_names, ignore
-    )
+    return _pair_folders(reference, prediction, _dataset(reference, prediction))
 
 
 def match_names(
@@ -113,13 +115,8 @@ def _file_pair(reference: Path, prediction: Path) -> Pair:
     return Pair(stem(reference), reference, prediction)
 
 
-def _pair_folders(
-    layout: str,
-    reference: Path,
-    prediction: Path,
-    label_names: Mapping[int, str],
-    ignore: int | None,
-) -> Pairing:
+def _pair_folders(reference: Path, prediction: Path, dataset: Labelling | None) -> Pairing:
+    labelling = Labelling() if dataset is None else dataset
     references, predictions = _label_maps(reference), _label_maps(prediction)
     names = match_names(references, predictions)
     if not names:
@@ -129,13 +126,16 @@ def _pair_folders(
             f"no file name matches {reference}: {second!r} here, {first!r} there",
             "give both files of a case the same name",
         )
+    alone = _others(references, (r for r, _ in names))
     return Pairing(
-        layout,
+        "flat" if dataset is None else "nnunet",
         tuple(Pair(r, references[r], predictions[p]) for r, p in names),
-        _others(references, (r for r, _ in names)),
+        alone,
         _others(predictions, (p for _, p in names)),
-        label_names,
-        ignore,
+        labelling.names,
+        labelling.ignore,
+        labelling.regions,
+        unpredicted=tuple(Pair(r, references[r], None) for r in alone),
     )
 
 
@@ -143,13 +143,22 @@ def _others(names: Iterable[str], paired: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names) - set(paired), key=natural))
 
 
-def _label_maps(folder: Path) -> dict[str, Path]:
-    """The label maps of a folder by stem."""
+def duplicates(folder: Path) -> dict[str, list[Path]]:
+    """Label maps of a folder that are called the same, by that name."""
+    return {name: some for name, some in _by_stem(folder).items() if len(some) > 1}
+
+
+def _by_stem(folder: Path) -> dict[str, list[Path]]:
     by_stem = defaultdict(list)
     for path in listing(folder):
         if is_readable(path) and (path.is_file() or is_store(path)):
             by_stem[stem(path)].append(path)
-    found = {name: _without_companions(name, some, by_stem) for name, some in by_stem.items()}
+    return {name: _without_companions(name, some, by_stem) for name, some in by_stem.items()}
+
+
+def _label_maps(folder: Path) -> dict[str, Path]:
+    """The label maps of a folder by stem."""
+    found = _by_stem(folder)
     for some in found.values():
         if len(some) > 1:
             what = f"{some[0].name} and {some[1].name} have the same name"
@@ -167,8 +176,8 @@ def _without_companions(name: str, paths: list[Path], stems: Mapping[str, object
     return images or paths
 
 
-def _dataset(reference: Path, prediction: Path) -> tuple[dict[int, str], int | None] | None:
-    """Label names and ignored label of the nearest nnU-Net dataset.json, None without one."""
+def _dataset(reference: Path, prediction: Path) -> Labelling | None:
+    """What the nearest nnU-Net dataset.json says of labels, None without one."""
     for folder in (reference, prediction):
         for place in (folder, folder.absolute().parent):
             found = read_dataset(place / "dataset.json")

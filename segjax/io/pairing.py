@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segjax.io._problem import problem, reason
@@ -33,13 +33,15 @@ class Pairing:
     """What was found in two folders.
 
     Attributes:
-        layout: "files", "flat", "nnunet" or "ctc".
+        layout: "files", "flat", "nnunet", "ctc", "patterns" or "manifest".
         pairs: in natural order of their names.
         only_reference: names of references without a prediction, whether left out or in
             `pairs` without one.
         only_prediction: names of predictions without a reference.
         label_names: what the labels are called, where a file says so.
         ignore: the label of voxels not to score.
+        regions: labels that are scored as one, by name, where a file says so.
+        unpredicted: pairs without a prediction that are not among `pairs`.
         markers: a second truth, of more frames, that says where objects are and not how far
             they reach (TRA of the Cell Tracking Challenge).
         outlined: whether the references of `pairs` say how far objects reach.
@@ -51,8 +53,15 @@ class Pairing:
     only_prediction: tuple[str, ...] = ()
     label_names: Mapping[int, str] = field(default_factory=dict)
     ignore: int | None = None
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    unpredicted: tuple[Pair, ...] = ()
     markers: tuple[Pair, ...] = ()
     outlined: bool = True
+
+    def with_missing_as_empty(self) -> "Pairing":
+        """With references that have no prediction as cases in which nothing was found."""
+        pairs = sorted((*self.pairs, *self.unpredicted), key=lambda pair: natural(pair.name))
+        return replace(self, pairs=tuple(pairs), unpredicted=())
 
 
 def natural(name: str) -> tuple[list[str | int], str]:

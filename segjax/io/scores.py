@@ -129,6 +129,21 @@ def _merged(path: Path, row: Any, **names: str) -> dict[str, Any]:
 # Runs of `segjax evaluate`.
 
 
+def read_summary(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """The summary of a run, from its folder or its `summary.json`.
+
+    Raises:
+        InputError: if it cannot be read, or holds no scores of a run.
+    """
+    if path.is_dir():
+        path = path / "summary.json"
+    found = parse_json(path, decode(path, read_bytes(path, max_bytes, LONGER)))
+    scores = found.get("scores") if isinstance(found, Mapping) else None
+    if not isinstance(scores, list) or not all(isinstance(e, Mapping) for e in scores):
+        raise problem(path, "is no summary of a run", "give a folder that segjax evaluate wrote")
+    return dict(found)
+
+
 def _read_run(folder: Path, declared: frozenset[str], max_bytes: int) -> Sheet:
     summary = folder / "summary.json"
     scores = folder / "scores.csv"

@@ -153,9 +153,7 @@ def grid_difference(reference: Volume, prediction: Volume, tolerance: float = 1e
     if reference.spacing is None or prediction.spacing is None:
         return None
     first, second = np.array(reference.spacing), np.array(prediction.spacing)
-    scale = 1.0
-    if reference.unit is not None and prediction.unit is not None:
-        scale = MILLIMETRES[prediction.unit] / MILLIMETRES[reference.unit]
+    scale = _scale(reference, prediction)
     if not np.allclose(second * scale, first, rtol=tolerance, atol=0):
         return f"spacing {_lengths(reference)} against {_lengths(prediction)}"
     if reference.affine is None or prediction.affine is None:
@@ -166,6 +164,50 @@ def grid_difference(reference: Volume, prediction: Volume, tolerance: float = 1e
     if shift > 0.1 * first.min():
         return f"position or orientation: corners lie up to {shift:.3g} apart"
     return None
+
+
+def same_field_of_view(reference: Volume, prediction: Volume) -> bool:
+    """Whether two grids, of any shapes, cover the same lengths, within a voxel of either.
+
+    Without spacings, whether one shape is the other enlarged evenly.
+
+    Example:
+        >>> fine = Volume(np.zeros((9, 20)), spacing=(1.0, 1.0))
+        >>> same_field_of_view(fine, Volume(np.zeros((3, 10)), spacing=(3.0, 2.0)))
+        True
+    """
+    first, second = np.array(reference.array.shape), np.array(prediction.array.shape)
+    if first.size != second.size:
+        return False
+    if reference.spacing is None or prediction.spacing is None:
+        factor = second / first
+        return bool(np.allclose(factor, factor.mean(), rtol=0.02))
+    here, there = (
+        np.array(reference.spacing),
+        np.array(prediction.spacing) * _scale(reference, prediction),
+    )
+    return bool((np.abs(first * here - second * there) <= np.maximum(here, there)).all())
+
+
+def _scale(reference: Volume, prediction: Volume) -> float:
+    """What lengths of the prediction are to be multiplied by, to be in the reference's unit."""
+    if reference.unit is None or prediction.unit is None:
+        return 1.0
+    return MILLIMETRES[prediction.unit] / MILLIMETRES[reference.unit]
+
+
+def orientation(volume: Volume) -> str:
+    """Where the array axes point, as in "RAS"; empty where the file says nothing.
+
+    Example:
+        >>> orientation(Volume(np.zeros((2, 2, 2)), affine=np.diag([-1.0, -1.0, 2.0, 1.0])))
+        'LPS'
+    """
+    if volume.affine is None:
+        return ""
+    axes = volume.affine[:-1, :-1].T
+    names = (("L", "R"), ("P", "A"), ("I", "S"))
+    return "".join(names[k][int(a[k] > 0)] for a in axes for k in [int(np.argmax(np.abs(a)))])
 
 
 def _lengths(volume: Volume) -> str:
