@@ -34,6 +34,7 @@ _HOMES = {
 }
 _MODULES = (
     "case",
+    "comparison",
     "compat",
     "doctor",
     "evaluation",

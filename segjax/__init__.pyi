@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from segjax import (
     case as case,
+    comparison as comparison,
     compat as compat,
     doctor as doctor,
     evaluation as evaluation,

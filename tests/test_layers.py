@@ -26,6 +26,7 @@ ORDER = (
     ("streaming",),
     ("report",),
     ("leaderboard",),
+    ("comparison",),
     ("folder",),
     ("quality",),
     ("demo", "compat", "doctor"),

@@ -22,6 +22,7 @@ from segjax.cli._options import numbers
 from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
 from segjax.cli.assess import assess
+from segjax.cli.compare import compare
 from segjax.cli.doctor import doctor
 from segjax.cli.explain import explain
 from segjax.cli.leaderboard import leaderboard, print_board
@@ -368,6 +369,7 @@ def _demo_leaderboard(output: Path) -> Path:
 
 
 command.add_command(assess)
+command.add_command(compare)
 command.add_command(doctor)
 command.add_command(explain)
 command.add_command(leaderboard)
