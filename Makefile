@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types bench docs links clean
 
 help:
 	@echo "make demo   install segjax, evaluate a real sample, print where the report is"
 	@echo "make test   install the development extras, lint, check types, run the tests"
 	@echo "make bench  time segjax against its peers, interleaved"
+	@echo "make docs   run the notebooks, write the book: build/docs/index.html"
 	@echo "make lint   ruff"
 	@echo "make types  pyright"
 
@@ -45,5 +46,14 @@ bench: $(VENV)/dev
 	$(BIN)/python -m experiments.losses_speed
 	$(BIN)/python -m experiments.quality_speed
 
+# Notebooks run in full, some ten minutes on two cores; what did not change is kept in build/.
+docs: $(VENV)/dev
+	$(BIN)/python -m sphinx -W --keep-going notebooks build/docs
+	@echo "build/docs/index.html"
+
+# Also asks whether the addresses of other places are still there.
+links: $(VENV)/dev
+	$(BIN)/python -m sphinx -D nb_execution_mode=off -b linkcheck notebooks build/links
+
 clean:
-	rm -rf $(VENV) segjax-demo
+	rm -rf $(VENV) segjax-demo build notebooks/generated
