@@ -29,7 +29,7 @@ ORDER = (
     ("comparison",),
     ("folder",),
     ("quality",),
-    ("demo", "compat", "doctor"),
+    ("demo", "compat", "doctor", "napari"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -5,6 +5,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_the_version_is_a_version():
 
 def modules():
     found = [m.name for m in pkgutil.walk_packages(segjax.__path__, "segjax.")]
-    return [importlib.import_module(name) for name in found if name != "segjax.__main__"]
+    left_out = ("segjax.__main__", *(() if find_spec("napari") else ("segjax.napari.qt.",)))
+    return [importlib.import_module(name) for name in found if not name.startswith(left_out)]
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda m: m.__name__)

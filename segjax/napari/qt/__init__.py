@@ -1,0 +1,1 @@
+"""The plugin's widgets; only here is Qt."""
