@@ -29,7 +29,8 @@ def go_to(viewer: Any, layer: Any, table: ObjectTable, row: int) -> None:
     sides = (extent[1] - extent[0])[displayed]
     diameter = table.size[row] ** (1 / len(table.spacing))
     closer = max(1.0, float(sides.max()) / (_ROOM * max(diameter, 1e-12)))
-    viewer.camera.zoom *= closer
+    camera = getattr(viewer, "scene", viewer).camera  # moved in napari 0.9
+    camera.zoom *= closer
     shown = [world[axis - hidden] if axis >= hidden else 0.0 for axis in displayed]
-    viewer.camera.center = (0.0,) * (3 - len(shown)) + tuple(shown)
+    camera.center = (0.0,) * (3 - len(shown)) + tuple(shown)
     layer.selected_label = int(table.label[row])

@@ -48,7 +48,7 @@ class MetricPicker(QWidget):
         for metric in (*ticked, *(m for m in METRICS if m.name not in names)):
             self._insert(metric, on=metric.name in names)
         self.list.itemChanged.connect(self.changed)
-        self.list.currentItemChanged.connect(self._show)
+        self.list.currentItemChanged.connect(lambda item, before: self._show(item))
 
     def metrics(self) -> tuple[str, ...]:
         """Names of those that are ticked."""

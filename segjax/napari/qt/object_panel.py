@@ -96,7 +96,7 @@ class ObjectPanel(QWidget):
             self.way.addItem(text, way)
         self.way.currentIndexChanged.connect(self.way_changed)
         self.next_worst = QPushButton("Next worst (Shift+N)")
-        self.next_worst.clicked.connect(self.go_on)
+        self.next_worst.clicked.connect(lambda: self.go_on())
         top = QHBoxLayout()
         top.addWidget(QLabel("Colours"))
         top.addWidget(self.way, 1)

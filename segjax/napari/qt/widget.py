@@ -131,7 +131,9 @@ class ScoreLabels(QWidget):
         self._ask(question)
 
     def _ask(self, question: Question) -> None:
-        self._worker = create_worker(answer, question, self.answer, _start_thread=False)
+        self._worker = create_worker(
+            answer, question, self.answer, _start_thread=False, _ignore_errors=True
+        )
         self._worker.returned.connect(self._answered)
         self._worker.errored.connect(self._failed)
         self._worker.start()
