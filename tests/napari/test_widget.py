@@ -102,7 +102,34 @@ def test_painting_changes_the_number_in_a_real_viewer(make_napari_viewer, qtbot)
     layer.scale = (2.0, 2.0)
     real.settle()
     assert "scale 1, 1 and 'result' 2, 2" in real.said
-    viewer.window.remove_dock_widget("all")
+
+
+def test_a_dock_that_is_closed_leaves_the_viewer_alone(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    for data, name in zip(squares(), ("truth", "result"), strict=True):
+        viewer.add_labels(data, name=name)
+    dock, widget = viewer.window.add_plugin_dock_widget("segjax", "Score labels")
+    qtbot.waitUntil(lambda: widget.settled, timeout=60_000)
+    dock.setFloating(True)
+    viewer.layers["result"].paint((0, 0), 3)
+    assert not widget.settled  # a floating dock still scores
+    viewer.window.remove_dock_widget(dock)
+    qtbot.wait(50)
+    viewer.layers["result"].paint((9, 9), 4)
+    viewer.add_labels(squares()[0])
+    widget.changed()
+    assert not widget._timer.isActive()
+
+
+def test_a_viewer_can_be_closed_while_labels_are_scored(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    layers = [viewer.add_labels(data) for data in squares()]
+    viewer.window.add_plugin_dock_widget("segjax", "Score labels")
+    qtbot.wait(150)
+    layers[1].paint((0, 0), 3)
+    viewer.close()
+    qtbot.wait(300)
+    layers[1].paint((9, 9), 4)
 
 
 def test_the_manifest_offers_the_widget_and_the_samples():
@@ -380,9 +407,9 @@ def test_live_updates_leave_the_window_responsive_and_compile_nothing(stage):
     timer.start(1)
     with counting_compilations() as seen:
         for _ in range(20):
-            answer = s.widget.answer
-            layer.paint(tuple(rng.integers(0, 512, 2)), int(rng.integers(1, 65)))
-            while s.widget.answer is answer:
+            while s.widget.settled:  # a stroke may change nothing
+                layer.paint(tuple(rng.integers(0, 512, 2)), int(rng.integers(1, 65)))
+            while not s.widget.settled:
                 QApplication.processEvents()
     timer.stop()
     assert seen["programs"] == 0

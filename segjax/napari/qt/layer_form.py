@@ -22,7 +22,8 @@ from segjax.napari.live import KINDS_OF_LABELS
 NONE = "\N{EN DASH}"
 _TRUE_NAMES = ("truth", "reference", "annotation", "ground", "manual", "expert", "gt")
 _LINES = 4  # of results that are seen without scrolling
-_EVENTS = ("paint", "labels_update", "set_data", "scale", "translate", "units", "name")
+_OF_THE_LIST = ("inserted", "removed", "reordered")
+_OF_A_LAYER = ("paint", "labels_update", "set_data", "scale", "translate", "units")
 
 
 class LayerForm(QWidget):
@@ -32,7 +33,8 @@ class LayerForm(QWidget):
 
     def __init__(self, viewer: Any, parent: QWidget | None = None):
         super().__init__(parent)
-        self._viewer, self._listened = viewer, []
+        self._viewer = viewer
+        self._connections: list[tuple[Any, Any]] = []
         self.reference, self.image = QComboBox(), QComboBox()
         self.results = QListWidget()
         self.results.setFixedHeight(_LINES * self.fontMetrics().height() + 16)
@@ -64,8 +66,6 @@ class LayerForm(QWidget):
         self.results.itemChanged.connect(self.changed)
         for tick in (self.annotated_only, self.relabel):
             tick.toggled.connect(self.changed)
-        for event in ("inserted", "removed", "reordered"):
-            getattr(viewer.layers.events, event).connect(self.refresh)
         self.refresh()
 
     def refresh(self, event: Any = None) -> None:
@@ -116,25 +116,27 @@ class LayerForm(QWidget):
             if item.data(Qt.ItemDataRole.UserRole) is layer:
                 item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
 
-    def close_down(self) -> None:
-        """Forget the viewer and its layers."""
-        self._listen([])
-        for event in ("inserted", "removed", "reordered"):
-            getattr(self._viewer.layers.events, event).disconnect(self.refresh)
+    def let_go(self) -> None:
+        """Listen to the viewer and its layers no more."""
+        for emitter, slot in self._connections:
+            emitter.disconnect(slot)
+        self._connections = []
 
     def _offered(self) -> list[Any]:
         items = (self.results.item(i) for i in range(self.results.count()))
         return [item.data(Qt.ItemDataRole.UserRole) for item in items]
 
     def _listen(self, layers: list[Any]) -> None:
-        for listened, connect in ((self._listened, False), (layers, True)):
-            for layer in listened:
-                for name in _EVENTS:
-                    emitter = getattr(layer.events, name, None)
-                    if emitter is not None:
-                        slot = self.refresh if name == "name" else self._touched
-                        (emitter.connect if connect else emitter.disconnect)(slot)
-        self._listened = layers
+        self.let_go()
+        events = self._viewer.layers.events
+        found = [(getattr(events, name), self.refresh) for name in _OF_THE_LIST]
+        for layer in layers:
+            found.append((layer.events.name, self.refresh))
+            there = (getattr(layer.events, name, None) for name in _OF_A_LAYER)
+            found += [(emitter, self._touched) for emitter in there if emitter is not None]
+        for emitter, slot in found:
+            emitter.connect(slot)
+        self._connections = found
 
     def _touched(self, event: Any = None) -> None:
         chosen = [self.chosen_reference, self.chosen_image, *self.chosen_results]

@@ -1,10 +1,11 @@
 """The dock widget "Score labels"."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
-from napari.qt.threading import create_worker
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
@@ -32,6 +33,8 @@ class ScoreLabels(QWidget):
         napari_viewer: whose layers are scored.
     """
 
+    _scored = Signal(object)
+
     def __init__(self, napari_viewer: Any):
         super().__init__()
         keep_compiled()
@@ -39,7 +42,11 @@ class ScoreLabels(QWidget):
         self._pace, self._timer = Pace(), QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._tick)
         self.answer: Answer | None = None
-        self._name, self._worker = "", None
+        self._name = ""
+        # One thread of our own: napari 0.9 keeps every worker, and with it the arrays.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="segjax")
+        self._scored.connect(self._finished)
+        self._open = True
         self.layers, self.metrics = LayerForm(napari_viewer), MetricPicker()
         self.table, self.objects, self.high_scores = ScoreTable(), ObjectPanel(), HighScorePanel()
         self.message = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
@@ -65,6 +72,8 @@ class ScoreLabels(QWidget):
         shortcut = QShortcut(QKeySequence("Shift+N"), self)
         shortcut.setContext(Qt.ShortcutContext.ApplicationShortcut)
         shortcut.activated.connect(self.objects.go_on)
+        form, thread = self.layers, self._thread
+        self.destroyed.connect(lambda: (form.let_go(), thread.shutdown(wait=False)))
         self.high_scores.load()
         self.changed()
 
@@ -92,15 +101,28 @@ class ScoreLabels(QWidget):
 
     def changed(self) -> None:
         """Score anew, soon."""
-        self._pace.changed(time.monotonic())
-        self._arm()
+        if self._open:
+            self._pace.changed(time.monotonic())
+            self._arm()
+
+    def let_go(self) -> None:
+        """Leave the viewer and its layers as they were, for good."""
+        self._open = False
+        self._timer.stop()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self.layers.let_go()
+        self._paint.restore()
 
     def closeEvent(self, event: Any) -> None:
-        """Let go of the viewer."""
-        self._timer.stop()
-        self.layers.close_down()
-        self._paint.restore()
+        """Let go when the window closes."""
+        self.let_go()
         super().closeEvent(event)
+
+    def changeEvent(self, event: Any) -> None:
+        """Let go when the dock is closed, which takes the widget out."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.let_go()
+        super().changeEvent(event)
 
     # Asking.
 
@@ -131,24 +153,27 @@ class ScoreLabels(QWidget):
         self._ask(question)
 
     def _ask(self, question: Question) -> None:
-        self._worker = create_worker(
-            answer, question, self.answer, _start_thread=False, _ignore_errors=True
-        )
-        self._worker.returned.connect(self._answered)
-        self._worker.errored.connect(self._failed)
-        self._worker.start()
+        asked = self._thread.submit(answer, question, self.answer)
+        asked.add_done_callback(self._tell)
 
-    def _answered(self, found: Answer) -> None:
-        self._pace.finished()
-        if found is not self.answer:
-            self._show(found)
-        self.state.setText(f"scored in {found.seconds:.2f} s")
-        self._arm()
+    def _tell(self, asked: "Future[Answer]") -> None:
+        """In the thread that scores; Qt brings the signal to that of the window."""
+        with suppress(RuntimeError):  # the window may be gone
+            self._scored.emit(asked)
 
-    def _failed(self, error: BaseException) -> None:
+    def _finished(self, asked: "Future[Answer]") -> None:
         self._pace.finished()
-        self._show(None)
-        self.say(f"{type(error).__name__}: {error}")
+        if not self._open or asked.cancelled():
+            return
+        error = asked.exception()
+        if error is not None:
+            self._show(None)
+            self.say(f"{type(error).__name__}: {error}")
+        else:
+            found = asked.result()
+            if found is not self.answer:
+                self._show(found)
+            self.state.setText(f"scored in {found.seconds:.2f} s")
         self._arm()
 
     # Showing.
