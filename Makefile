@@ -2,12 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NAPARI := .venv-napari
 
-.PHONY: help demo test lint types bench docs links clean
+.PHONY: help demo test test-napari lint types bench docs links clean
 
 help:
 	@echo "make demo   install segjax, evaluate a real sample, print where the report is"
 	@echo "make test   install the development extras, lint, check types, run the tests"
+	@echo "make test-napari   the same for the napari plugin, in an environment of its own (1.5 GB)"
 	@echo "make bench  time segjax against its peers, interleaved"
 	@echo "make docs   run the notebooks, write the book: build/docs/index.html"
 	@echo "make lint   ruff"
@@ -28,6 +30,18 @@ demo: $(VENV)/segjax
 
 test: lint types
 	$(BIN)/python -m pytest -n auto
+
+# napari and Qt are large, and nothing else needs them.
+$(NAPARI)/ready: pyproject.toml
+	test -x $(NAPARI)/bin/python || $(PYTHON) -m venv $(NAPARI)
+	$(NAPARI)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[napari-test]"
+	touch $@
+
+# What napari itself imports warns of pydantic's future.
+test-napari: $(NAPARI)/ready $(VENV)/dev
+	$(BIN)/pyright --pythonpath $(NAPARI)/bin/python segjax/napari/qt/*.py
+	$(NAPARI)/bin/python -m pytest -W ignore::pydantic.warnings.PydanticDeprecatedSince20 \
+	  tests/napari tests/test_public.py
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -56,4 +70,4 @@ links: $(VENV)/dev
 	$(BIN)/python -m sphinx -D nb_execution_mode=off -b linkcheck notebooks build/links
 
 clean:
-	rm -rf $(VENV) segjax-demo build notebooks/generated
+	rm -rf $(VENV) $(NAPARI) segjax-demo build notebooks/generated

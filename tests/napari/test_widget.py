@@ -196,6 +196,17 @@ def test_layers_that_come_and_go_and_get_other_names(stage):
     assert "no result is ticked" in s.said
 
 
+def test_a_result_may_become_the_reference(stage):
+    truth, result = squares()
+    s = stage(result, truth)
+    s.widget.layers.reference.setCurrentText("result 0")
+    s.settle()
+    assert list(s.widget.answer.results) == ["result 1"]
+    s.viewer.layers.remove("result 1")
+    s.settle()
+    assert "no result is ticked" in s.said
+
+
 def test_layers_that_cannot_be_scored_say_why(stage):
     truth, result = squares()
     s = stage(result[:5], np.zeros_like(result))

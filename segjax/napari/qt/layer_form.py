@@ -21,7 +21,9 @@ from segjax.napari.live import KINDS_OF_LABELS
 
 NONE = "\N{EN DASH}"
 _TRUE_NAMES = ("truth", "reference", "annotation", "ground", "manual", "expert", "gt")
-_LINES = 4  # of results that are seen without scrolling
+_ROLE = Qt.ItemDataRole.UserRole
+_CHECKED, _UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
+_LINES = 3  # of results that are seen without scrolling
 _OF_THE_LIST = ("inserted", "removed", "reordered")
 _OF_A_LAYER = ("paint", "labels_update", "set_data", "scale", "translate", "units")
 
@@ -76,9 +78,8 @@ class LayerForm(QWidget):
         chosen = self.chosen_reference
         if chosen not in labels and not known:
             chosen = _likely_reference(labels)
-        ticked = [x for x in labels if x in self.chosen_results or x not in known]
-        if len(labels) > 1 or chosen is None:
-            ticked = [x for x in ticked if x is not chosen]
+        kept = self.chosen_results
+        ticked = [x for x in labels if x is not chosen and (x in kept or x not in known)]
         blocked = (self.reference, self.image, self.results)
         before = [w.blockSignals(True) for w in blocked]
         _fill(self.reference, labels, chosen)
@@ -87,9 +88,8 @@ class LayerForm(QWidget):
         self.results.clear()
         for layer in labels:
             item = QListWidgetItem(layer.name, self.results)
-            item.setData(Qt.ItemDataRole.UserRole, layer)
-            on = any(layer is x for x in ticked)
-            item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+            item.setData(_ROLE, layer)
+            item.setCheckState(_CHECKED if layer in ticked else _UNCHECKED)
         for widget, state in zip(blocked, before, strict=True):
             widget.blockSignals(state)
         self._listen([*labels, *images])
@@ -105,16 +105,18 @@ class LayerForm(QWidget):
 
     @property
     def chosen_results(self) -> list[Any]:
+        """Those that are ticked; the reference is none of them."""
         items = (self.results.item(i) for i in range(self.results.count()))
-        on = (item for item in items if item.checkState() == Qt.CheckState.Checked)
-        return [item.data(Qt.ItemDataRole.UserRole) for item in on]
+        on = (item for item in items if item.checkState() == _CHECKED)
+        layers = (item.data(_ROLE) for item in on)
+        return [layer for layer in layers if layer is not self.chosen_reference]
 
     def tick(self, layer: Any, on: bool) -> None:
         """Take a layer as a result, or not."""
         for i in range(self.results.count()):
             item = self.results.item(i)
-            if item.data(Qt.ItemDataRole.UserRole) is layer:
-                item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+            if item.data(_ROLE) is layer:
+                item.setCheckState(_CHECKED if on else _UNCHECKED)
 
     def let_go(self) -> None:
         """Listen to the viewer and its layers no more."""
@@ -124,7 +126,7 @@ class LayerForm(QWidget):
 
     def _offered(self) -> list[Any]:
         items = (self.results.item(i) for i in range(self.results.count()))
-        return [item.data(Qt.ItemDataRole.UserRole) for item in items]
+        return [item.data(_ROLE) for item in items]
 
     def _listen(self, layers: list[Any]) -> None:
         self.let_go()

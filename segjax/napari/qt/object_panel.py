@@ -87,7 +87,10 @@ class ObjectPanel(QWidget):
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.verticalHeader().setVisible(False)
-        self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header = self.view.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(COLUMNS.index("kind"), QHeaderView.ResizeMode.ResizeToContents)
+        header.setResizeContentsPrecision(0)  # of the rows that are seen
         self.view.clicked.connect(lambda index: self._pick(index.row()))
         self.counts = QLabel(wordWrap=True)
         self.way = QComboBox()

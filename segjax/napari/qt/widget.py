@@ -59,9 +59,9 @@ class ScoreLabels(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self.layers)
         layout.addWidget(self.message)
-        layout.addWidget(self.table, 2)
+        layout.addWidget(self.table, 4)
         layout.addWidget(self.state)
-        layout.addWidget(tabs, 3)
+        layout.addWidget(tabs, 5)
         self.layers.changed.connect(self.changed)
         self.metrics.changed.connect(self.changed)
         for panel in (self.metrics, self.high_scores):
