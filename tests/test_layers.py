@@ -74,6 +74,7 @@ def loaded_after(code):
 def test_importing_segjax_or_printing_help_loads_no_jax():
     heavy = {"jax", "numpy", "flax", "scipy"}
     assert not heavy & loaded_after("import segjax")
+    assert not {*heavy, "napari", "qtpy"} & loaded_after("import segjax.napari")
     assert not heavy & loaded_after("from segjax.cli import main; main(['--help'])")
     assert not heavy & loaded_after("from segjax.cli import main; main(['evaluate', '--help'])")
 

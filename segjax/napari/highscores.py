@@ -48,8 +48,10 @@ class HighScores:
         """Write all of them, or leave the file as it was.
 
         Raises:
-            InputError: if it cannot be written.
+            InputError: if there are none, or the file cannot be written.
         """
+        if not self.rows:
+            raise InputError("there are no scores yet; enter some first")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

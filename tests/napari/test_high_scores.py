@@ -71,8 +71,11 @@ def test_a_file_of_something_else_is_refused_and_kept(tmp_path):
     path.write_bytes(b"\x89PNG\r\n\x00\x00")
     with pytest.raises(InputError, match=r"photo\.csv"):
         HighScores.read(path)
+    _, p = squares()
     with pytest.raises(InputError, match="choose another file"):
-        HighScores().write(path / "inside" / "scores.csv")
+        HighScores().entered("ada", "x", marks(p)).write(path / "inside" / "scores.csv")
+    with pytest.raises(InputError, match="no scores yet"):
+        HighScores().write(tmp_path / "none.csv")
     assert path.read_bytes() == b"\x89PNG\r\n\x00\x00"
 
 

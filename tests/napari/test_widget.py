@@ -382,6 +382,7 @@ def test_a_damaged_file_of_scores_is_told_and_left_alone(stage, scores_file):
     scores_file.parent.mkdir()
     scores_file.write_text("case,model\nx")
     s = stage()
+    assert "high.csv" in s.widget.high_scores.where.text()
     s.widget.high_scores.enter_scores()
     assert "high.csv" in s.said
     assert scores_file.read_text() == "case,model\nx"

@@ -110,6 +110,7 @@ class HighScorePanel(QWidget):
         try:
             scores = HighScores.read(path or self.path)
         except InputError as error:
+            self.where.setText(str(error))
             self.refused.emit(str(error))
             return
         self.path = path or self.path
