@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from segjax import io
-from segjax._errors import InputError
 from segjax.report.comparison import render_comparison
 from segjax.table import csv_text
 
@@ -22,12 +21,7 @@ def write(output: Path, document: Mapping[str, Any]) -> dict[str, Path]:
         "comparison.csv": to_csv(document),
         "comparison.html": render_comparison(document),
     }
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{output}: cannot be made ({error.strerror}); choose another --output"
-        ) from None
+    io.output_folder(output)
     for name, content in contents.items():
         io.write_atomic(output / name, content)
     return {Path(name).suffix[1:]: output / name for name in contents}

@@ -207,13 +207,7 @@ def _written(score: Any) -> Any:
 
 def open_journal(output: Path, resume: bool) -> io.Journal:
     """Make the output folder, and open the journal in it; without `resume` it starts empty."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{output}: cannot be made ({error.strerror}); choose another --output"
-        ) from None
-    return io.Journal.open(output / "cases.jsonl", resume=resume)
+    return io.Journal.open(io.output_folder(output) / "cases.jsonl", resume=resume)
 
 
 def _earlier(journal: io.Journal | None) -> dict[str, Entry]:

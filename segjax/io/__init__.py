@@ -31,4 +31,8 @@ from segjax.io.volume import (
     orientation as orientation,
     same_field_of_view as same_field_of_view,
 )
-from segjax.io.write import Journal as Journal, write_atomic as write_atomic
+from segjax.io.write import (
+    Journal as Journal,
+    output_folder as output_folder,
+    write_atomic as write_atomic,
+)

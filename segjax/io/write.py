@@ -38,6 +38,22 @@ def write_atomic(path: str | Path, data: str | bytes) -> None:
         raise _unwritable(Path(path), error) from error
 
 
+def output_folder(path: str | Path) -> Path:
+    """The folder for output, made if it is not there.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be made ({error.strerror}); choose another --output"
+        ) from None
+    return path
+
+
 class Journal:
     """An append-only file of JSON lines, so that a long run can be resumed.
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from segjax._errors import InputError
-from segjax.io import write_atomic
+from segjax.io import output_folder, write_atomic
 from segjax.leaderboard.boards import Board
 
 
@@ -30,7 +30,7 @@ def write(folder: str | Path, board: Board) -> dict[str, Path]:
     Raises:
         InputError: if the folder cannot be made, or a file not be written.
     """
-    folder = Path(folder)
+    folder = output_folder(folder)
     texts = {
         "board": ("leaderboard.json", board.to_json()),
         "csv": ("leaderboard.csv", board.to_csv()),
@@ -38,12 +38,6 @@ def write(folder: str | Path, board: Board) -> dict[str, Path]:
         "latex": ("leaderboard.tex", board.to_latex()),
         "page": ("index.html", board.to_html()),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made ({error.strerror}); choose another --output"
-        ) from None
     for name, text in texts.values():
         write_atomic(folder / name, text)
     return {kind: folder / name for kind, (name, _) in texts.items()}
