@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from segjax.cli import main
+from segjax.cli import evaluate, main
+from segjax.folder.formats import FORMATS
 from tests.io import files
 
 
@@ -110,7 +111,9 @@ def test_regions_alone_leave_their_parts_without_rows(save, segjax, tmp_path):
         ["b", "", "", "mean_iou"],
         ["b", "-1", "whole", "dice"],
     ]
-    assert "whole" in (tmp_path / "o" / "report.html").read_text()
+    page = (tmp_path / "o" / "report.html").read_text()
+    assert "whole" in page
+    assert "(-1)" not in page
     again = segjax("evaluate", r, p, *QUICK, "-m", "dice,mIoU", "-o", tmp_path / "o", "--resume")
     assert "2 from the earlier run" in again[1]
 
@@ -209,6 +212,11 @@ def test_csv_and_json_are_what_the_files_hold(save, segjax, tmp_path):
     assert segjax(*command, "csv")[1] == (tmp_path / "o" / "scores.csv").read_text()
     found = json.loads(segjax(*command, "json")[1])
     assert found == json.loads((tmp_path / "o" / "summary.json").read_text())
+
+
+def test_every_format_can_be_asked_for():
+    option = next(p for p in evaluate.params if p.name == "printed")
+    assert list(option.type.choices) == list(FORMATS)
 
 
 # Gates

@@ -323,6 +323,17 @@ def test_what_is_not_there_is_bad_usage(which, folders, tmp_path):
     assert main(["doctor", str(there[0])]) == 2
 
 
+def test_patterns_and_lists_are_examined(folders, tmp_path):
+    r, p = folders(r={"a": MASK}, p={"a_v2": moved()[:5]})
+    finding = only(r / "{id}.npy", p / "{id}_v2.npy")
+    assert finding.kind == "shape"
+    manifest = tmp_path / "pairs.csv"
+    manifest.write_text("reference,prediction\nr/a.npy,p/a_v2.npy\n")
+    assert only(manifest).kind == "shape"
+    np.save(p / "a_v2.npy", moved() * 5)
+    assert only(manifest).command == f"segjax evaluate {manifest} --labels foreground"
+
+
 # The command
 
 

@@ -1,6 +1,7 @@
 """Whether the labels of two folders mean the same."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from segjax import io
 from segjax.doctor import mending
@@ -15,7 +16,8 @@ _OBJECT_METRICS = "seg,pq,f1,dice"
 class Contents:
     """Labels of all cases, and the commands that concern both folders."""
 
-    def __init__(self, pairing: io.Pairing, looked: Sequence[Looked]):
+    def __init__(self, given: Sequence[Path], pairing: io.Pairing, looked: Sequence[Looked]):
+        self._given = given
         self._pairing = pairing
         self._looked = looked
         self._whole = [
@@ -38,11 +40,7 @@ class Contents:
         yield from self._of_nothing()
 
     def _command(self, *options: str) -> str:
-        pair = self._looked[0].pair
-        prediction = next(k.pair.prediction for k in self._looked if k.pair.prediction)
-        if self._pairing.layout == "files":
-            return mending.evaluate(pair.reference, prediction, *options)
-        return mending.evaluate(pair.reference.parent, prediction.parent, *options)
+        return mending.evaluate(self._given, *options)
 
     def _of_files(self) -> Iterator[Defect]:
         for looked, *sides in self._whole:

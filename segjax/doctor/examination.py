@@ -1,5 +1,6 @@
 """Examine the installation and two folders."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def examine(
     Every file is read once, and none that is damaged stops the examination.
 
     Args:
-        reference: what `segjax evaluate` would take as the reference.
+        reference: what `segjax evaluate` would take as the reference, or a list of pairs.
         prediction: what it would judge.
 
     Raises:
@@ -58,22 +59,17 @@ def examine(
     around = environment()
     defects = list(_of_devices(around))
     layout, cases = "", 0
-    if (reference is None) != (prediction is None):
-        raise InputError("give both the references and the predictions, or neither")
-    if reference is not None and prediction is not None:
-        first, second = Path(reference), Path(prediction)
-        for path in (first, second):
-            if not path.exists():
-                raise InputError(f"{io.shown(path)}: there is no such file or folder")
-        defects.extend(_duplicates(first, second))
+    if reference is not None:
+        given = _existing(reference, prediction)
+        defects.extend(_duplicates(*given))
         try:
-            pairing = io.pair(first, second)
+            pairing = io.pair(reference, prediction)
         except InputError as error:
             if not defects or defects[-1].kind != "duplicate names":
                 defects.append(Defect("unpaired folders", "", *_said(error)))
         else:
             layout, cases = pairing.layout, len(pairing.pairs)
-            defects.extend(_of_folders(first, second, pairing))
+            defects.extend(_of_folders(given, pairing))
     return Examination(environment=around, layout=layout, cases=cases, findings=grouped(defects))
 
 
@@ -84,13 +80,26 @@ def _of_devices(around: Environment) -> Iterator[Defect]:
         yield Defect("unused device", "", detail, f'pip install "segjax[{extra}]"')
 
 
+def _existing(*paths: str | Path | None) -> list[Path]:
+    """The paths that are given; one is enough for a list of pairs."""
+    given = [Path(path) for path in paths if path is not None]
+    if len(given) == 1 and given[0].suffix.lower() not in (".csv", ".tsv"):
+        raise InputError("give both the references and the predictions, or neither")
+    for path in given:
+        if not (path.exists() or io.is_pattern(path)):
+            raise InputError(f"{io.shown(path)}: there is no such file or folder")
+    return given
+
+
 def _duplicates(*folders: Path) -> Iterator[Defect]:
     for folder in folders:
         if not folder.is_dir():
             continue
         for name, paths in io.duplicates(folder).items():
             several = " and ".join(path.name for path in paths)
-            aside = f"mkdir -p {folder}-aside && mv {paths[-1]} {folder}-aside"
+            place = f"{folder}-aside"
+            moved = shlex.join(["mv", str(paths[-1]), place])
+            aside = f"{shlex.join(['mkdir', '-p', place])} && {moved}"
             yield Defect("duplicate names", name, f"{folder} has {several}; keep one", aside)
 
 
@@ -100,16 +109,16 @@ def _said(error: InputError) -> tuple[str, str]:
     return (what, mend) if what else (mend, "see the message")
 
 
-def _of_folders(reference: Path, prediction: Path, pairing: io.Pairing) -> Iterator[Defect]:
+def _of_folders(given: Sequence[Path], pairing: io.Pairing) -> Iterator[Defect]:
     looked = list(look_at(pairing.pairs))
     for one in looked:
         for error in one.errors:
             yield Defect("unreadable", one.pair.name, *_said(InputError(error)))
-        yield from check_grids(one)
-    yield from Contents(pairing, looked).defects()
+        yield from check_grids(one, given)
+    yield from Contents(given, pairing, looked).defects()
     for name in pairing.only_reference if pairing.layout != "ctc" else ():
         detail = f"{name}: leaving out what a method failed on flatters it"
-        command = mending.evaluate(reference, prediction, "--missing-as-empty")
+        command = mending.evaluate(given, "--missing-as-empty")
         yield Defect("missing predictions", name, detail, command)
     for name in pairing.only_prediction:
-        yield Defect("spare predictions", name, name, f"ls {reference}")
+        yield Defect("spare predictions", name, name, shlex.join(["ls", str(given[0])]))

@@ -1,7 +1,8 @@
 """Whether two files of a case lie on one grid, and if not, what happened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import permutations
+from pathlib import Path
 
 from segjax import io
 from segjax.doctor import mending
@@ -9,12 +10,12 @@ from segjax.doctor.findings import Defect
 from segjax.doctor.looking import Looked, Seen
 
 
-def check_grids(looked: Looked) -> Iterator[Defect]:
+def check_grids(looked: Looked, given: Sequence[Path]) -> Iterator[Defect]:
     """At most one defect: the first difference explains the others."""
     r, p = looked.reference, looked.prediction
     if r is None or p is None or looked.pair.slice is not None:
         return
-    found = _of_shapes(r, p) if r.shape != p.shape else _of_headers(r, p)
+    found = _of_shapes(r, p) if r.shape != p.shape else _of_headers(r, p, given)
     if found is not None:
         yield Defect(found[0], looked.pair.name, *found[1:])
 
@@ -49,13 +50,13 @@ def _order(r: Seen, p: Seen) -> tuple[int, ...] | None:
     return reverse if reverse in orders else orders[0]
 
 
-def _of_headers(r: Seen, p: Seen) -> tuple[str, str, str] | None:
+def _of_headers(r: Seen, p: Seen, given: Sequence[Path]) -> tuple[str, str, str] | None:
     if r.grid.spacing is None and p.grid.spacing is not None:
         lengths = ",".join(f"{length:g}" for length in p.grid.spacing)
         return (
             "unknown spacing",
             f"{p.path} says {lengths} {p.grid.unit or ''}, and {r.path}, which counts, nothing",
-            mending.evaluate(r.path.parent, p.path.parent, "--spacing", lengths),
+            mending.evaluate(given, "--spacing", lengths),
         )
     difference = io.grid_difference(r.grid, p.grid)
     if difference is None:
@@ -63,7 +64,7 @@ def _of_headers(r: Seen, p: Seen) -> tuple[str, str, str] | None:
     detail = f"{p.path}: {difference}"
     ours, theirs = io.orientation(r.grid), io.orientation(p.grid)
     if difference.startswith("spacing"):
-        ignoring = mending.evaluate(r.path.parent, p.path.parent, "--allow-spacing-mismatch")
+        ignoring = mending.evaluate(given, "--allow-spacing-mismatch")
         return "spacing", f"{detail}; if only the header is wrong", ignoring
     if ours != theirs:
         return "orientation", f"{detail}; {theirs} against {ours}", mending.reorient(r.path, p.path)

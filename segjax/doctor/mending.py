@@ -17,9 +17,9 @@ _ARRAYS |= {".tiff": _ARRAYS[".tif"]}
 _MENDED = "mended"
 
 
-def evaluate(reference: Path, prediction: Path, *options: str) -> str:
-    """`segjax evaluate` of both, with options."""
-    return shlex.join(["segjax", "evaluate", str(reference), str(prediction), *options])
+def evaluate(given: Sequence[Path], *options: str) -> str:
+    """`segjax evaluate` of what was given, with options."""
+    return shlex.join(["segjax", "evaluate", *map(str, given), *options])
 
 
 def resample(reference: Path, prediction: Path) -> str:

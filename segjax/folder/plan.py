@@ -156,6 +156,7 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
     names = {k: v for k, v in names.items() if k not in (0, ignore)}
     chosen = options.labels is not None or options.label_names or options.regions
     regions = make_regions(options.regions if chosen else pairing.regions)
+    notes.extend(f"{k.name}: labels {', '.join(map(str, k.labels))} together" for k in regions)
     labels = options.labels
     if labels is None and (names or (regions and not chosen)):
         labels = tuple(sorted(names))

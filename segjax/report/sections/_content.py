@@ -133,5 +133,6 @@ def label_choice(content: Content) -> str:
 
 
 def named(view: int | str, name: str) -> str:
-    """A label's name, with its value where that says more."""
-    return name if str(view) == name or view == ranks.MEAN else f"{name} ({view})"
+    """A label's name, with its value where that says more; that of a region says nothing."""
+    plain = str(view) == name or view == ranks.MEAN or str(view).startswith("-")
+    return name if plain else f"{name} ({view})"
