@@ -323,6 +323,14 @@ def test_what_is_not_there_is_bad_usage(which, folders, tmp_path):
     assert main(["doctor", str(there[0])]) == 2
 
 
+def test_headers_alone_tell_of_grids_and_not_of_labels(folders, monkeypatch):
+    r, p = folders(r={"a": MASK, "b": MASK}, p={"a": moved() * 9, "b": moved()[:5]})
+    assert kinds(r, p) == ["shape", "unexpected labels"]
+    monkeypatch.setattr("segjax.io.read_labels", lambda *_: pytest.fail("read voxels"))
+    assert [f.kind for f in examine(r, p, headers=True).findings] == ["shape"]
+    assert main(["doctor", str(r), str(p), "--headers"]) == 1
+
+
 def test_patterns_and_lists_are_examined(folders, tmp_path):
     r, p = folders(r={"a": MASK}, p={"a_v2": moved()[:5]})
     finding = only(r / "{id}.npy", p / "{id}_v2.npy")

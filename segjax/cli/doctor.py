@@ -16,8 +16,9 @@ _MARKS = {"stops": ("stops", "red"), "changes": ("changes", "yellow"), "note": (
 @click.command()
 @click.argument("reference", type=click.Path(path_type=Path), required=False)
 @click.argument("prediction", type=click.Path(path_type=Path), required=False)
+@click.option("--headers", is_flag=True, help="Look at headers alone: quick, and blind to labels.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
-def doctor(reference: Path | None, prediction: Path | None, as_json: bool) -> int:
+def doctor(reference: Path | None, prediction: Path | None, headers: bool, as_json: bool) -> int:
     """Look over the installation and, if given, two folders, before they are scored.
 
     Of folders: whether files can be read, lie on the same grid and mean the same by their
@@ -30,7 +31,7 @@ def doctor(reference: Path | None, prediction: Path | None, as_json: bool) -> in
     """  # noqa: D301
     from segjax.doctor import examine
 
-    found = examine(reference, prediction)
+    found = examine(reference, prediction, headers=headers)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=1))
         return int(not found.is_clean)

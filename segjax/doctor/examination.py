@@ -43,7 +43,10 @@ class Examination:
 
 
 def examine(
-    reference: str | Path | None = None, prediction: str | Path | None = None
+    reference: str | Path | None = None,
+    prediction: str | Path | None = None,
+    *,
+    headers: bool = False,
 ) -> Examination:
     """Look over the installation and, if they are given, two folders or files.
 
@@ -52,6 +55,7 @@ def examine(
     Args:
         reference: what `segjax evaluate` would take as the reference, or a list of pairs.
         prediction: what it would judge.
+        headers: look at the headers of files alone, which is quick, and not at their labels.
 
     Raises:
         InputError: if there is only one of them, or one is not there.
@@ -69,7 +73,7 @@ def examine(
                 defects.append(Defect("unpaired folders", "", *_said(error)))
         else:
             layout, cases = pairing.layout, len(pairing.pairs)
-            defects.extend(_of_folders(given, pairing))
+            defects.extend(_of_folders(given, pairing, headers))
     return Examination(environment=around, layout=layout, cases=cases, findings=grouped(defects))
 
 
@@ -109,13 +113,14 @@ def _said(error: InputError) -> tuple[str, str]:
     return (what, mend) if what else (mend, "see the message")
 
 
-def _of_folders(given: Sequence[Path], pairing: io.Pairing) -> Iterator[Defect]:
-    looked = list(look_at(pairing.pairs))
+def _of_folders(given: Sequence[Path], pairing: io.Pairing, headers: bool) -> Iterator[Defect]:
+    looked = list(look_at(pairing.pairs, headers=headers))
     for one in looked:
         for error in one.errors:
             yield Defect("unreadable", one.pair.name, *_said(InputError(error)))
         yield from check_grids(one, given)
-    yield from Contents(given, pairing, looked).defects()
+    if not headers:
+        yield from Contents(given, pairing, looked).defects()
     for name in pairing.only_reference if pairing.layout != "ctc" else ():
         detail = f"{name}: leaving out what a method failed on flatters it"
         command = mending.evaluate(given, "--missing-as-empty")

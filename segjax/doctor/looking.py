@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from segjax import io
 from segjax._errors import InputError
 from segjax.case import distinct
@@ -20,7 +18,7 @@ class Seen:
     Attributes:
         path: of the file.
         grid: shape, spacing and place; the array holds nothing.
-        labels: that occur, ascending, 0 among them.
+        labels: that occur, ascending, 0 among them; none if only the header was read.
         stored_as: type of the numbers where these are floating-point; empty otherwise.
         scattered: what a warning says of labels that lie as intensities do.
     """
@@ -55,11 +53,11 @@ class Looked:
     same: bool = False
 
 
-def look_at(pairs: Sequence[io.Pair]) -> Iterator[Looked]:
-    """Look at pair after pair; what is damaged is told, and the next one looked at."""
+def look_at(pairs: Sequence[io.Pair], *, headers: bool = False) -> Iterator[Looked]:
+    """Look at pair after pair, or at their headers alone; what is damaged does not stop it."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")  # the settings of warnings are the process's
-        for looked in read_ahead(pairs, _look):
+        for looked in read_ahead(pairs, lambda pair: _look(pair, headers)):
             told = [str(w.message) for w in said]
             sides = {
                 side: _doubted(seen, told)
@@ -69,24 +67,25 @@ def look_at(pairs: Sequence[io.Pair]) -> Iterator[Looked]:
             yield replace(looked, **sides)
 
 
-def _look(pair: io.Pair) -> Looked:
+def _look(pair: io.Pair, headers: bool) -> Looked:
     found: dict[str, Seen] = {}
     errors: list[str] = []
     for side, path in (("reference", pair.reference), ("prediction", pair.prediction)):
         try:
             if path is not None:
-                found[side] = _see(path)
+                found[side] = Seen(path, io.read_header(path), ()) if headers else _see(path)
         except InputError as error:
             errors.append(str(error))
     r, p = found.get("reference"), found.get("prediction")
-    same = r is not None and p is not None and r.path != p.path and _same_bytes(r.path, p.path)
+    same = r is not None and p is not None and r.path != p.path and not headers
+    same = same and _same_bytes(pair.reference, pair.prediction or pair.reference)
     return Looked(pair, r, p, tuple(errors), same)
 
 
 def _see(path: Path) -> Seen:
     volume = io.read_labels(path)
     labels = tuple(distinct(volume.array).tolist())
-    nothing = np.broadcast_to(np.zeros((), volume.array.dtype), volume.array.shape)
+    nothing = io.blank(volume.array.shape, volume.array.dtype)
     return Seen(path, replace(volume, array=nothing), tuple(map(int, labels)))
 
 

@@ -65,6 +65,13 @@ def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
     """
     path = Path(path)
     volume = _read(path, labels=True, max_voxels=max_voxels)
+    _check_axes(path, volume)
+    labels = np.ascontiguousarray(as_labels(path, volume.array))
+    _warn_of_intensities(path, labels)
+    return replace(volume, array=labels)
+
+
+def _check_axes(path: Path, volume: Volume) -> None:
     if volume.channels:
         raise problem(
             path,
@@ -73,9 +80,25 @@ def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
         )
     if volume.array.ndim < 2:
         raise problem(path, f"has {volume.array.ndim} axes", "save a 2-D or 3-D label map")
-    labels = np.ascontiguousarray(as_labels(path, volume.array))
-    _warn_of_intensities(path, labels)
-    return replace(volume, array=labels)
+
+
+def read_header(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
+    """Read how large a label map is, where it lies and how it is stored, and no voxel.
+
+    Args:
+        path: as for `read_labels`.
+        max_voxels: as for `read_labels`.
+
+    Returns:
+        A volume whose array has the shape and type of the stored one, and holds nothing.
+
+    Raises:
+        InputError: if the file cannot be read, or can be no label map.
+    """
+    path = Path(path)
+    volume = _read(path, labels=True, max_voxels=max_voxels, pixels=False)
+    _check_axes(path, volume)
+    return volume
 
 
 def read_image(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
@@ -191,10 +214,10 @@ def _format(path: Path) -> Format | None:
 _AGAIN = "check that it opens elsewhere, and copy or export it again"
 
 
-def _read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+def _read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     format = _existing_format(path)
     try:
-        return format.read(path, labels=labels, max_voxels=max_voxels)
+        return format.read(path, labels=labels, max_voxels=max_voxels, pixels=pixels)
     except InputError:
         raise
     except ImportError as error:

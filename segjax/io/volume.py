@@ -83,6 +83,11 @@ def check_size(path: Path, shape: Sequence[int], max_voxels: int, itemsize: int 
         )
 
 
+def blank(shape: Sequence[int], dtype: np.dtype | type) -> np.ndarray:
+    """An array of any shape that takes no memory and holds nothing, for want of its pixels."""
+    return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+
+
 def byte_size(count: int) -> str:
     """A number of bytes in a unit that suits it.
 

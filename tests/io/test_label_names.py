@@ -1,7 +1,7 @@
 import pytest
 
 from segjax._errors import InputError
-from segjax.io import read_label_names
+from segjax.io import read_label_names, read_labelling
 
 
 NAMES = {1: "liver", 2: "left kidney"}
@@ -33,6 +33,27 @@ ITK_SNAP = """\
 def test_names_are_read_from_any_usual_list(tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert read_label_names(tmp_path / name) == NAMES
+
+
+def test_lists_of_labels_are_regions_and_the_ignored_label_is_none(tmp_path):
+    text = '{"labels": {"whole": [2, 1, 2], "liver": 1, "core": [2], "ignore": 3}}'
+    (tmp_path / "a.json").write_text(text.replace("[2, 1, 2]", "[2, 1]"))
+    found = read_labelling(tmp_path / "a.json")
+    assert (found.names, found.regions, found.ignore) == (
+        {1: "liver", 2: "core"},
+        {"whole": (2, 1)},
+        3,
+    )
+    (tmp_path / "b.json").write_text(text)
+    with pytest.raises(InputError, match="no label ids and name"):
+        read_labelling(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("value", ["[]", '["a"]', "[1, [2]]", "[-1, 2]", "[1.5, 2]", "[true, 2]"])
+def test_regions_of_no_labels_are_refused(value, tmp_path):
+    (tmp_path / "a.json").write_text(f'{{"labels": {{"whole": {value}}}}}')
+    with pytest.raises(InputError, match="no label ids and name"):
+        read_labelling(tmp_path / "a.json")
 
 
 def test_itk_snap_label_descriptions_are_read(tmp_path):

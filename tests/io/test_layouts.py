@@ -153,7 +153,8 @@ def test_nnunet_dataset_gives_names_and_the_ignored_label(tmp_path, place):
     dataset(tmp_path / place, labels=labels)
     found = pair(reference, prediction)
     assert found.layout == "nnunet"
-    assert found.label_names == {0: "background", 1: "liver"}
+    assert found.label_names == {0: "background", 1: "liver", 2: "core"}
+    assert found.regions == {"whole": (1, 2)}
     assert found.ignore == 3
     assert names(found) == [("a", "a.nii.gz", "a.nii.gz")]
 

@@ -6,7 +6,15 @@ import tifffile
 from PIL import Image
 
 from segjax._errors import InputError
-from segjax.io import Volume, grid_difference, is_readable, read_image, read_labels, stem
+from segjax.io import (
+    Volume,
+    grid_difference,
+    is_readable,
+    read_header,
+    read_image,
+    read_labels,
+    stem,
+)
 from tests.io import files
 from tests.io.files import LABELS, PLANE
 
@@ -345,3 +353,54 @@ def test_reading_warns_of_nothing(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_labels(tmp_path / "a.tif")
+
+
+# Headers
+
+
+def _written(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    if suffix in (".nii.gz", ".nii"):
+        pytest.importorskip("nibabel")
+        files.nifti(path, LABELS, zooms=(1.0, 2.0, 3.0))
+    elif suffix in (".mha", ".nrrd"):
+        pytest.importorskip("SimpleITK")
+        files.itk(path, LABELS, spacing=(1.0, 2.0, 3.0), origin=(4.0, 5.0, 6.0))
+    elif suffix == ".ome.zarr":
+        pytest.importorskip("zarr")
+        files.ngff(path, LABELS, "0.5", "zyx", [3.0, 2.0, 1.0])
+    elif suffix == ".tif":
+        tifffile.imwrite(path, LABELS, compression="zlib", photometric="minisblack")
+    elif suffix == ".png":
+        Image.fromarray(PLANE).save(path)
+    elif suffix == ".npz":
+        np.savez(path, labels=LABELS)
+    else:
+        np.save(path, LABELS)
+    return path
+
+
+@pytest.mark.parametrize(
+    "suffix", [".nii.gz", ".nii", ".mha", ".nrrd", ".ome.zarr", ".tif", ".png", ".npz", ".npy"]
+)
+def test_a_header_tells_what_the_whole_file_does_but_its_voxels(suffix, tmp_path):
+    path = _written(tmp_path, suffix)
+    whole, header = read_labels(path), read_header(path)
+    assert header.array.shape == whole.array.shape
+    assert header.array.dtype == whole.array.dtype
+    assert not header.array.any()
+    assert (header.spacing, header.unit) == (whole.spacing, whole.unit)
+    if whole.affine is None:
+        assert header.affine is None
+    else:
+        np.testing.assert_allclose(header.affine, whole.affine)
+
+
+def test_a_header_of_colours_or_of_a_cut_file_is_refused_all_the_same(tmp_path):
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "c.png")
+    with pytest.raises(InputError, match="holds colours"):
+        read_header(tmp_path / "c.png")
+    path = _written(tmp_path, ".npy")
+    path.write_bytes(path.read_bytes()[:-150])
+    with pytest.raises(InputError, match="is cut"):
+        read_header(path)

@@ -2,12 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segjax.io._problem import problem
-from segjax.io.volume import Volume, check_size, positive_spacing
+from segjax.io.volume import Volume, blank, check_size, positive_spacing
 
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 _DETACHED = re.compile(rb"^(?:ElementDataFile\s*=|data ?file\s*:)[ \t]*([^\r\n]*)", re.I | re.M)
 
@@ -15,7 +19,7 @@ _DETACHED = re.compile(rb"^(?:ElementDataFile\s*=|data ?file\s*:)[ \t]*([^\r\n]*
 _PREAMBLE = re.compile(r".*ITK ERROR: (?:\w+\(0x[0-9a-f]+\): )?")
 
 
-def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     """Read an .mha, .mhd or .nrrd; vector pixels have `channels`."""
     import SimpleITK as sitk
 
@@ -27,17 +31,28 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
         reader.ReadImageInformation()
         components = reader.GetNumberOfComponents()
         check_size(path, (*reader.GetSize(), components), max_voxels)
-        image = reader.Execute()
+        array = sitk.GetArrayFromImage(reader.Execute()) if pixels else _blank(reader, components)
     except RuntimeError as error:
         words = _PREAMBLE.sub("", " ".join(str(error).split()))
         raise problem(path, f"is damaged ({words[:200]})", "copy or export it again") from error
     return Volume(
-        sitk.GetArrayFromImage(image),
-        positive_spacing(image.GetSpacing()[::-1]),
+        array,
+        positive_spacing(reader.GetSpacing()[::-1]),
         "mm",
-        _affine(image.GetDirection(), image.GetSpacing(), image.GetOrigin()),
+        _affine(reader.GetDirection(), reader.GetSpacing(), reader.GetOrigin()),
         channels=components > 1,
     )
+
+
+def _blank(reader: "sitk.ImageFileReader", components: int) -> np.ndarray:
+    """An array of the shape and type that the header gives."""
+    import SimpleITK as sitk
+
+    shape = reader.GetSize()[::-1] + ((components,) if components > 1 else ())
+    words = sitk.GetPixelIDValueAsString(reader.GetPixelID())  # "vector of 8-bit unsigned integer"
+    bits = next((int(n) for n in re.findall(r"\d+", words)), 8)
+    kind = "f" if "float" in words else "u" if "unsigned" in words else "i"
+    return blank(shape, np.dtype(f"{kind}{bits // 8}"))
 
 
 def _affine(

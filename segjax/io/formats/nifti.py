@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from segjax.io._problem import problem
-from segjax.io.volume import Volume, check_size, positive_spacing, unit_name
+from segjax.io.volume import Volume, blank, check_size, positive_spacing, unit_name
 
 
 # Deflate cannot shrink data further than this, so a header that claims more lies.
 _DEFLATE_RATIO = 1032
 
 
-def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     """Read a .nii or .nii.gz; trailing axes of size 1 beyond the third are dropped."""
     compressed = path.suffix.lower() == ".gz"
     with gzip.open(path) if compressed else path.open("rb") as file:
@@ -27,8 +27,12 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
         size = math.prod(shape) * itemsize
         if size > (_DEFLATE_RATIO if compressed else 1) * path.stat().st_size:
             raise problem(path, "is cut: voxels are missing", "copy or export it again")
-        array = np.asanyarray(image.dataobj)
-        file.read(1)  # At its end gzip compares the checksum.
+        if pixels:
+            array = np.asanyarray(image.dataobj)
+            file.read(1)  # At its end gzip compares the checksum.
+        else:
+            scaled = header.get_slope_inter() not in ((None, None), (1.0, 0.0))
+            array = blank(shape, np.dtype(float) if scaled else header.get_data_dtype())
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim > 3:

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 
 from segjax.io._problem import problem
-from segjax.io.volume import Volume, check_size, drop_channel_axis
+from segjax.io.volume import Volume, blank, check_size, drop_channel_axis
 
 
 PREFERRED = ("mask", "labels", "arr_0")
@@ -18,17 +18,17 @@ PREFERRED = ("mask", "labels", "arr_0")
 _DEFLATE_RATIO = 1032
 
 
-def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     """Read the array of an .npy, or the only or best-named one of an .npz."""
     if path.suffix.lower() == ".npy":
         with path.open("rb") as file:
-            array = read_array(path, file, path.stat().st_size, max_voxels)
+            array = read_array(path, file, path.stat().st_size, max_voxels, pixels)
     else:
         with zipfile.ZipFile(path) as archive:
             member = _member(path, archive)
             with archive.open(member) as file:
                 stream = cast(io.BufferedIOBase, file)
-                array = read_array(path, stream, member.file_size, max_voxels)
+                array = read_array(path, stream, member.file_size, max_voxels, pixels)
     return Volume(drop_channel_axis(array) if labels else array)
 
 
@@ -51,13 +51,17 @@ def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     return member
 
 
-def read_array(path: Path, file: io.BufferedIOBase, stored: int, max_voxels: int) -> np.ndarray:
+def read_array(
+    path: Path, file: io.BufferedIOBase, stored: int, max_voxels: int, pixels: bool = True
+) -> np.ndarray:
     """Read the array of an .npy, or of a member of an .npz, of `stored` bytes."""
     shape, fortran, dtype = _header(path, file)
     check_size(path, shape, max_voxels, dtype.itemsize)
     size = math.prod(shape) * dtype.itemsize
     if size > stored:
         raise problem(path, f"is cut: {size} bytes promised, {stored} stored", "write it again")
+    if not pixels:
+        return blank(shape, dtype)
     data = np.empty(size, np.uint8)
     view, filled = data.data, 0
     while filled < size:

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from segjax.io._problem import problem
-from segjax.io.volume import Volume, check_size
+from segjax.io.volume import Volume, blank, check_size
 
 
 # Pillow stretches 2- and 4-bit grey to 0...255; dividing gives the stored numbers back.
 _STRETCH = {"L;2": 85, "L;4": 17}
 
 
-def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     """Read one picture; a PNG in colour has `channels`."""
     from PIL.BmpImagePlugin import BmpImageFile
     from PIL.PngImagePlugin import PngImageFile
@@ -25,6 +25,11 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
         frames = getattr(picture, "n_frames", 1)
         if labels and frames > 1:
             raise problem(path, f"is animated ({frames} frames)", "save a TIFF stack")
+        if not pixels:
+            bands = 1 if picture.mode == "PA" else len(picture.getbands())
+            shape = picture.size[::-1] + ((bands,) if bands > 1 else ())
+            wide = np.uint16 if picture.mode.startswith("I") else np.uint8
+            return Volume(blank(shape, wide), channels=bands > 1)
         stretch = _STRETCH.get(_raw_mode(picture.tile), 1) if labels else 1
         indexed = picture.mode in ("P", "PA")
         array = np.asarray(picture.convert("RGB") if indexed and not labels else picture)

@@ -8,7 +8,7 @@ import numpy as np
 
 from segjax.io._problem import problem
 from segjax.io.formats import _tiff_spacing
-from segjax.io.volume import Volume, check_size, drop_channel_axis
+from segjax.io.volume import Volume, blank, check_size, drop_channel_axis
 
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _COLOURS = (2, 5, 6, 8, 9, 10)
 _ALPHA = (1, 2)
 
 
-def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     """Read the first, full-resolution image of the file."""
     import tifffile
 
@@ -29,7 +29,8 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
         check_size(path, series.keyframe.tile or (1,), max_voxels)
         _check_whole(path, file, series)
         page, axes = series.keyframe, series.axes
-        array, channels = _pixels(path, series), False
+        array = _pixels(path, series) if pixels else blank(series.shape, series.dtype)
+        channels = False
         if "S" in axes:
             array, axes = np.moveaxis(array, axes.index("S"), -1), axes.replace("S", "") + "S"
             channels = _is_colour(page)

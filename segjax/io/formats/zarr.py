@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segjax.io._problem import problem
-from segjax.io.volume import MILLIMETRES, Volume, check_size, positive_spacing, unit_name
+from segjax.io.volume import MILLIMETRES, Volume, blank, check_size, positive_spacing, unit_name
 
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ def is_store(path: Path) -> bool:
         return False
 
 
-def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
+def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     """Read an array, or the full resolution of an OME-Zarr image; size-1 t and c go."""
     import zarr
 
     node = zarr.open(str(path), mode="r")
     if isinstance(node, zarr.Array):
-        return Volume(_pixels(path, node, max_voxels))
+        return Volume(_pixels(path, node, max_voxels, pixels))
     if labels and "labels" in node:
         node = _label_image(path, node)
     multiscale = _multiscale(path, node)
@@ -39,15 +39,15 @@ def read(path: Path, *, labels: bool, max_voxels: int) -> Volume:
     axes = _axes(path, multiscale, array.ndim)
     scale = _scale(multiscale, array.ndim)
     kept = [i for i, (kind, _) in enumerate(axes) if kind == "space" or array.shape[i] > 1]
-    pixels = _pixels(path, array, max_voxels)
-    pixels = pixels.reshape([pixels.shape[i] for i in kept])
+    values = _pixels(path, array, max_voxels, pixels)
+    values = values.reshape([values.shape[i] for i in kept])
     if any(axes[i][0] != "space" for i in kept):
-        return Volume(pixels)
+        return Volume(values)
     spacing, unit = _common_unit([scale[i] for i in kept], [axes[i][1] for i in kept])
-    return Volume(pixels, spacing, unit)
+    return Volume(values, spacing, unit)
 
 
-def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> np.ndarray:
+def _pixels(path: Path, array: "zarr.Array", max_voxels: int, pixels: bool) -> np.ndarray:
     check_size(path, array.shape, max_voxels, array.dtype.itemsize)
     check_size(path, array.shards or array.chunks, max_voxels)
     if array.dtype.kind not in "biuf":
@@ -55,7 +55,7 @@ def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> np.ndarray:
     # A pickle among the codecs would run code of whoever wrote the file.
     if "pickle" in str(array.metadata.to_dict()).lower():
         raise problem(path, "is encoded by pickle", "write it again without that codec")
-    return np.asarray(array[...])
+    return np.asarray(array[...]) if pixels else blank(array.shape, array.dtype)
 
 
 def _label_image(path: Path, image: "zarr.Group") -> "zarr.Group":
