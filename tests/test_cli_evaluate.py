@@ -275,6 +275,13 @@ def test_a_gain_is_no_drop(baseline, save, segjax):
     assert found[0] == 0
 
 
+def test_other_cases_than_the_baseline_are_told(baseline, save, segjax):
+    save(a=(square(6), square(6)), b=(square(6), square(6)))
+    pair = save(c=(square(6), square(6)))
+    command = ("evaluate", *pair, *QUICK, "--baseline", baseline, "--max-drop", "dice=0")
+    assert "the baseline has other cases: 1 are new and 0 are gone" in segjax(*command)[2]
+
+
 def test_what_the_baseline_lacks_fails(baseline, save, segjax):
     pair = save(a=(square(6), square(6)))
     found = segjax("evaluate", *pair, *QUICK, "--baseline", baseline, "--max-drop", "sensitivity=1")

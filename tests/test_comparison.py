@@ -102,6 +102,22 @@ def test_a_case_that_is_lacking_is_missed_and_told(tmp_path):
     assert "y lacks 1 of 3 cases, c the first; they count as missing" in document["notes"]
 
 
+def test_a_metric_that_only_one_run_has_is_left_out_and_told(tmp_path):
+    paths = [
+        scores(tmp_path, "x", a={"dice": 0.5, "iou": 0.3}, b={"dice": 0.5, "iou": 0.3}),
+        scores(tmp_path, "y", a={"dice": 0.9}, b={"dice": 0.9}),
+    ]
+    document = compare_cases(read_runs(paths), OPTIONS)
+    assert [m["name"] for m in document["measures"]] == ["dice"]
+    assert "left out, for not all runs have them: iou" in document["notes"]
+
+
+def test_counts_have_no_better_end_and_are_left_out(tmp_path):
+    cases = {k: {"dice": 0.5, "tp": 9} for k in "abc"}
+    runs = read_runs([scores(tmp_path, name, **cases) for name in "xy"])
+    assert [m["name"] for m in compare_cases(runs, OPTIONS)["measures"]] == ["dice"]
+
+
 def test_equal_runs_differ_nowhere(two):
     document = compare_cases(read_runs([f"x={two[0]}", f"y={two[0]}"]), OPTIONS)
     (pair,) = measure(document, "dice")["pairs"]
@@ -206,6 +222,24 @@ def test_other_options_are_noted(sets, tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps(found))
     (note,) = compare_datasets(read_runs([sets[1], f"other={tmp_path}"]))["notes"]
     assert "with other options (missing)" in note
+
+
+def test_summaries_that_hold_anything_are_no_traceback(sets, tmp_path, capsys):
+    source = files.Path(sets[0].partition("=")[2])
+    (tmp_path / "scores.csv").write_bytes((source / "scores.csv").read_bytes())
+    odd = {"metric": "dice", "name": [1], "mean": "x", "interval": [0], "n": True, "pooled": 1e999}
+    for scored in ([odd], [{"metric": 1}], [{}]):
+        summary = {"scores": scored, "inputs": {"a": 1}, "options": [], "cases": "many", "unit": 3}
+        (tmp_path / "summary.json").write_text(json.dumps(summary))
+        status = main(
+            ["compare", sets[1], f"odd={tmp_path}", "--datasets", "-o", str(tmp_path / "o")]
+        )
+        assert status in (0, 2)
+        assert "Traceback" not in capsys.readouterr().err
+        gate = ["--baseline", str(tmp_path), "--max-drop", "dice.low=1"]
+        truth, guess = (str(source.parent / side) for side in "rp")
+        assert main(["evaluate", truth, guess, *QUICK, *gate]) == 1
+        assert "no value in the baseline" in capsys.readouterr().err
 
 
 # Names, files and the command

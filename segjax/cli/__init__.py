@@ -285,6 +285,8 @@ def evaluate(
             click.echo(text, nl=False)
     except BrokenPipeError:  # the gates have the last word all the same
         _let_go_of_the_pipe()
+    for line in () if before is None else _gates.on_baseline(report.summary, before):
+        click.echo(f"note: {line}", err=True)
     failed = list(_gates.failures(gates, drops, report.summary, before))
     for line in failed:
         click.echo(f"segjax: gate failed: {line}", err=True)

@@ -66,6 +66,21 @@ def failures(
         yield f"{len(missing)} references have no prediction, {shown(missing[0])} the first"
 
 
+def on_baseline(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> Iterator[str]:
+    """What makes a drop hard to read: another set of cases."""
+    now, before = (_cases(s.get("inputs")) for s in (summary, baseline))
+    if before and now != before:
+        yield (
+            f"the baseline has other cases: {len(now - before)} are new and {len(before - now)} "
+            "are gone, so that means differ for that, too"
+        )
+
+
+def _cases(inputs: Any) -> set[str]:
+    entries = inputs if isinstance(inputs, list) else []
+    return {str(e.get("case")) for e in entries if isinstance(e, Mapping)}
+
+
 def read_baseline(path: Path) -> Mapping[str, Any]:
     """The summary of an earlier run, from its folder or its `summary.json`.
 
@@ -114,8 +129,8 @@ def _value(one: Gate, summary: Mapping[str, Any]) -> float | None:
 
     metric = get_metric(one.metric)
     entry = next((e for e in summary.get("scores", ()) if e.get("metric") == metric.name), {})
-    found = (entry.get("interval") or {}) if one.statistic in ("low", "high") else entry
-    value = found.get(one.statistic)
+    found = entry.get("interval") if one.statistic in ("low", "high") else entry
+    value = found.get(one.statistic) if isinstance(found, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return None
     return abs(value) if metric.signed else float(value)

@@ -12,6 +12,7 @@ from segjax.leaderboard.intervals import confidence_interval
 from segjax.leaderboard.judging import Judged, judge
 from segjax.leaderboard.options import Options
 from segjax.leaderboard.scores import Scores, gather_scores
+from segjax.metrics import get_metric
 from segjax.table import jsonable
 
 
@@ -32,7 +33,7 @@ def compare_cases(
     Args:
         runs: of which some cases are the same.
         options: policies, level, replicates and seed.
-        metrics: which; None for all that have a direction.
+        metrics: which; None for those that all runs have, if they have a direction.
         labels: which; None for all.
         command: that was typed, for the page's stamp.
 
@@ -45,7 +46,12 @@ def compare_cases(
     if len(runs) < 2:
         raise InputError("give two runs or more")
     options = (options or Options()).settled()
-    scores = gather_scores([run.sheet for run in runs], metrics=metrics, labels=labels)
+    common, left_out = _common_metrics(runs)
+    scores = gather_scores(
+        [run.sheet for run in runs],
+        metrics=common if metrics is None else metrics,
+        labels=labels,
+    )
     _, judged = judge(scores, options)
     found = {
         "kind": "cases",
@@ -60,11 +66,32 @@ def compare_cases(
         "measures": [_measure(one, scores, options) for one in judged],
         "notes": [
             *scores.notes,
+            *(left_out if metrics is None else ()),
             *_lacking(runs, scores),
             *(n for j in judged for n in j.panel.notes),
         ],
     }
     return jsonable(stamped(found, runs, command))
+
+
+def _common_metrics(runs: Sequence[Run]) -> tuple[list[str], list[str]]:
+    """Metrics with a direction that all runs have, and a note on the others."""
+    of_run = [dict.fromkeys(row.metric for row in run.sheet.rows) for run in runs]
+    names = dict.fromkeys(name for known in of_run for name in known)
+    common = [name for name in names if all(name in known for known in of_run)]
+    if not common:
+        raise InputError("the runs have no metric in common; score them by the same metrics")
+    others = [name for name in names if name not in common]
+    note = f"left out, for not all runs have them: {', '.join(others)}"
+    judged = [name for name in common if _has_direction(name)]
+    return judged or common, [note] if others else []
+
+
+def _has_direction(name: str) -> bool:
+    try:
+        return get_metric(name).higher_is_better is not None
+    except InputError:  # a metric of another tool: nobody knows which end is better
+        return False
 
 
 def _lacking(runs: Sequence[Run], scores: Scores) -> list[str]:

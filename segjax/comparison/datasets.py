@@ -1,5 +1,6 @@
 """One model over several data sets: its scores class by class, data set by data set."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from segjax.metrics import get_metric
 from segjax.table import jsonable
 
 
-_COPIED = ("n", "n_undefined", "n_missed", "mean", "sd", "median", "pooled", "interval")
+_COPIED = ("n", "n_undefined", "n_missed", "mean", "sd", "median", "pooled")
 _FIRST = ("dice", "iou")  # what such evaluations are read for
 
 
@@ -46,7 +47,7 @@ def compare_datasets(
     found = {
         "kind": "datasets",
         "runs": [run.name for run in runs],
-        "cases": [int(run.summary.get("cases") or len(run.cases)) for run in runs],
+        "cases": [len(run.cases) for run in runs],
         "metrics": [_metric(name, runs, chosen) for name in wanted],
         "notes": _notes(runs),
     }
@@ -101,8 +102,23 @@ def _by_class(run: Run, name: str) -> dict[str, dict[str, Any]]:
     for entry in _entries(run):
         if entry["metric"] == name:
             whole = entry.get("label") in (None, "mean")
-            found["" if whole else str(entry.get("name"))] = {k: entry.get(k) for k in _COPIED}
+            found["" if whole else str(entry.get("name"))] = _row(entry)
     return found
+
+
+def _row(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of an entry; a file may hold anything."""
+    row = {key: _number(entry.get(key)) for key in _COPIED}
+    ends = entry.get("interval")
+    known = [_number(ends.get(k)) for k in ("low", "high")] if isinstance(ends, Mapping) else [None]
+    counts = {key: int(row[key] or 0) for key in ("n", "n_undefined", "n_missed")}
+    interval = None if None in known else dict(zip(("low", "high"), known, strict=True))
+    return row | counts | {"interval": interval}
+
+
+def _number(value: Any) -> float | None:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and math.isfinite(value) else None
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:

@@ -35,7 +35,8 @@ class Run:
     def references(self) -> dict[str, str]:
         """SHA-256 of each case's reference, as far as known."""
         found = {}
-        for entry in self.summary.get("inputs") or ():
+        inputs = self.summary.get("inputs")
+        for entry in inputs if isinstance(inputs, list) else ():
             if isinstance(entry, Mapping) and isinstance(entry.get("reference"), Mapping):
                 found[str(entry.get("case"))] = str(entry["reference"].get("sha256"))
         return found
