@@ -15,6 +15,7 @@ from segjax.comparison import compare_cases, compare_datasets, read_runs, share_
 from segjax.leaderboard import Options, board, gather_scores
 from segjax.report.comparison import render_comparison
 from tests.io import files
+from tests.report.browser import CHROMIUM, Browser
 from tests.report.test_page import Outline
 
 
@@ -293,6 +294,29 @@ def test_page_asks_for_nothing_and_shows_every_case(two):
         assert f"<bdi>{case}</bdi>" in page
     assert page.count('class="gain"') == 4
     assert page.count('class="loss"') == 2  # of two measures
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_tables_of_cases_are_sorted_by_a_click(two, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(render_comparison(compare_cases(read_runs(two), OPTIONS, metrics=["dice"])))
+    browser = Browser(tmp_path / "chromium")
+    try:
+        browser.open(path)
+        head = "document.querySelectorAll('.sortable thead button')"
+        cases = (
+            "[...document.querySelectorAll('.sortable tbody th')].map(x => x.textContent).join('')"
+        )
+        assert browser.run(cases) == "dcab"  # the greatest loss first
+        browser.run(f"{head}[1].click()")
+        assert browser.run(cases) == "abdc"  # by the first run
+        browser.run(f"{head}[1].click()")
+        assert browser.run(cases) == "cdba"
+        browser.run(f"{head}[0].click()")
+        assert browser.run(cases) == "abcd"
+        assert browser.complaints == []
+    finally:
+        browser.close()
 
 
 def test_a_thousand_cases_stay_small(tmp_path, rng):

@@ -29,7 +29,7 @@ def _how(document: Mapping[str, Any]) -> str:
         f"case. The {level} interval is of the mean difference, each on its own; p is adjusted for "
         f"the {plural(document['comparisons'], 'pair')} of all measures (permutation within cases "
         "and sign flips, largest |t|, the larger p of both). A miss counts as the worst score.</p>"
-        '<ul class="legend small"><li><span class="swatch gain"></span>better than before</li>'
+        '<ul class="legend small"><li><span class="swatch gain"></span>better</li>'
         '<li><span class="swatch loss"></span>worse</li>'
         '<li><span class="swatch band"></span>interval of the mean difference</li></ul>'
     )
