@@ -22,12 +22,18 @@ class Scene(NamedTuple):
     segmentations: dict[str, np.ndarray]
 
 
-def scenes(folder: str) -> Iterator[Scene]:
-    """The images in images/, gt/ and pred/<method>/ of a folder; of none, the bundled sample."""
-    where = Path(folder)
-    read = lambda path: io.read_labels(path).array
+def scenes(folder: str, side: int = 0) -> Iterator[Scene]:
+    """The images in images/, gt/ and pred/<method>/ of a folder; of none, the bundled sample.
+
+    Args:
+        folder: where they are.
+        side: of the corner of each image to take; 0 takes the whole.
+    """
+    where, corner = Path(folder), (slice(side or None),) * 2
+    read = lambda path: io.read_labels(path).array[corner]
+    look = lambda path: io.read_image(path).array[corner]
     if not folder:
-        image = io.read_image(SAMPLE / "img2d.tif").array
+        image = look(SAMPLE / "img2d.tif")
         found = {path.stem: read(path) for path in sorted((SAMPLE / "pred").glob("*.tif"))}
         yield Scene("stardist", image, read(SAMPLE / "mask2d.tif"), found)
         return
@@ -35,4 +41,4 @@ def scenes(folder: str) -> Iterator[Scene]:
     for path in sorted((where / "images").iterdir()):
         at = lambda parent, name=path.stem: read(next(parent.glob(f"{name}.*")))
         found = {method: at(where / "pred" / method) for method in methods}
-        yield Scene(path.stem, io.read_image(path).array, at(where / "gt"), found)
+        yield Scene(path.stem, look(path), at(where / "gt"), found)

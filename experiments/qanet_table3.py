@@ -35,16 +35,18 @@ class Config:
     data: folder of images, gt and pred; none takes the bundled sample.
     weights: name or file.
     images: how many at most.
+    side: of the corner of each image to look at; 0 for the whole.
     seed: unused; nothing is drawn.
     """
 
     data: str = ""
     weights: str = "nuclei-2d"
     images: int = 1000
+    side: int = 0
     seed: int = 0
 
 
-SMOKE = Config()
+SMOKE = Config(side=128)
 
 
 def run(config: Config) -> list[dict[str, Any]]:
@@ -52,7 +54,7 @@ def run(config: Config) -> list[dict[str, Any]]:
     assessor = load_weights(config.weights)
     predicted, true, crossed = [], [], []
     methods: list[str] = []
-    for scene in islice(scenes(config.data), config.images):
+    for scene in islice(scenes(config.data, config.side), config.images):
         methods, found = list(scene.segmentations), list(scene.segmentations.values())
         predicted.append(
             [assess(scene.image, labels, "SEG", weights=assessor).score for labels in found]

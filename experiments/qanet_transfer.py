@@ -42,6 +42,7 @@ class Config:
     data: folder of images, gt and pred; none takes the bundled sample.
     weights: name or file.
     images: how many at most.
+    side: of the corner of each image to look at; 0 for the whole.
     share: of the images that are annotated for calibration.
     splits: into annotated and others, over which coverage is averaged.
     coverage: of the intervals.
@@ -51,13 +52,14 @@ class Config:
     data: str = ""
     weights: str = "nuclei-2d"
     images: int = 1000
+    side: int = 0
     share: float = 0.1
     splits: int = 200
     coverage: float = 0.9
     seed: int = 0
 
 
-SMOKE = Config(images=1, splits=2)
+SMOKE = Config(images=1, side=128, splits=2)
 
 
 def run(config: Config) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ def run(config: Config) -> list[dict[str, Any]]:
     metrics = assessor.network.outputs
     found, true = [], []
     methods: list[str] = []
-    for scene in islice(scenes(config.data), config.images):
+    for scene in islice(scenes(config.data, config.side), config.images):
         found.append([
             assess(scene.image, labels, metrics, weights=assessor, coverage=config.coverage)
             for labels in scene.segmentations.values()

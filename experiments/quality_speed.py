@@ -133,7 +133,7 @@ def _per_item(work: Callable[[], Any], config: Config) -> tuple[float, float]:
 
 
 def _assessment(config: Config) -> Rows:
-    scene = next(scenes(""))
+    scene = next(scenes("", 4 * config.patch))
     labels = scene.segmentations["otsu_cc"]
     assessor = load_weights("nuclei-2d")
     work = partial(assess, scene.image, labels, "SEG", weights=assessor, averaging=config.views)
