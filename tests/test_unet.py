@@ -109,6 +109,15 @@ def test_a_gain_is_paired_by_seed():
     assert not noisy["hd95 beyond noise"]
 
 
+def test_the_second_round_is_of_those_that_came_nearest():
+    rows = [
+        {"loss": name, "hd95": x}
+        for name, values in {"dice": (1, 1), "a": (9, 3), "b": (5, 5), "c": (7, 6)}.items()
+        for x in values
+    ]
+    assert unet_losses.nearest(rows, 2) == ["b", "a"]
+
+
 def test_every_loss_is_tried_but_its_twin_of_several_classes():
     tried = {part for name in unet_losses.CHOICES for part in name.split(" + ")}
     from segjax.losses import LOSSES
