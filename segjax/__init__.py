@@ -21,6 +21,7 @@ _HOMES = {
     "evaluate": "segjax.evaluation",
     "evaluate_batch": "segjax.evaluation",
     "evaluate_folder": "segjax.folder",
+    "evaluate_tiled": "segjax.tiles",
     "coco_ap": "segjax.metrics.detection",
     "explain": "segjax.explanation",
     "get_metric": "segjax.metrics",
@@ -52,6 +53,7 @@ _MODULES = (
     "statistics",
     "streaming",
     "table",
+    "tiles",
 )
 
 

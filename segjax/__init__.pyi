@@ -23,6 +23,7 @@ from segjax import (
     statistics as statistics,
     streaming as streaming,
     table as table,
+    tiles as tiles,
 )
 from segjax._errors import InputError as InputError
 from segjax._version import __version__ as __version__
@@ -39,6 +40,7 @@ from segjax.objects import (
 )
 from segjax.quality import assess as assess, assess_folder as assess_folder
 from segjax.table import Table as Table
+from segjax.tiles import evaluate_tiled as evaluate_tiled
 
 class MetricFunction(Protocol):
     def __call__(

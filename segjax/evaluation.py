@@ -146,9 +146,20 @@ def evaluate(
     case, known = measure(case, wanted)
     # Asked only if a metric has labels: of maps of objects they take long to list.
     as_mask = lambda: case.foreground or (labels is None and len(case.labels) < 2)
+    return scores_of(wanted, known, case.voxel_volume, as_mask, undefined)
+
+
+def scores_of(
+    metrics: Iterable[Metric],
+    known: Mapping[type, Any],
+    voxel_volume: float,
+    as_mask: Callable[[], bool],
+    undefined: str,
+) -> dict[str, Any]:
+    """Scores by name from statistics by type; of a mask, one in place of one for each label."""
     scores = {}
-    for m in wanted:
-        score = np.asarray(m(known[m.statistic], voxel_volume=case.voxel_volume))
+    for m in metrics:
+        score = np.asarray(m(known[m.statistic], voxel_volume=voxel_volume))
         if m.per == "label" and as_mask():
             score = score[0]
         scores[m.name] = resolve_undefined(score, m, undefined)[()]

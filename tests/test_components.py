@@ -349,7 +349,7 @@ def test_sweeps_grow_with_the_logarithm_only(draw, connectivity):
         runs = module._find_runs(np.ascontiguousarray(labels))
         bound = 2 * math.log2(runs.start.size) + 2
         assert sweeps <= bound
-        root, on_host = module._join(runs.start.size, *module._touching(runs, connectivity))
+        root, on_host = module.join(runs.start.size, *module._touching(runs, connectivity))
         assert on_host <= bound
         assert np.unique(root).size == count
 

@@ -23,6 +23,7 @@ ORDER = (
     ("simulation",),
     ("table", "io"),
     ("evaluation", "objects"),
+    ("tiles",),
     ("streaming",),
     ("report",),
     ("leaderboard",),

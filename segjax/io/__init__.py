@@ -17,13 +17,16 @@ from segjax.io.read import (
     FORMATS as FORMATS,
     Format as Format,
     is_readable as is_readable,
+    open_labels as open_labels,
     read_header as read_header,
     read_image as read_image,
     read_labels as read_labels,
     stem as stem,
 )
 from segjax.io.scores import read_summary as read_summary
+from segjax.io.stored import Box as Box, StoredArray as StoredArray
 from segjax.io.volume import (
+    MAX_STORED as MAX_STORED,
     MAX_VOXELS as MAX_VOXELS,
     MILLIMETRES as MILLIMETRES,
     Volume as Volume,

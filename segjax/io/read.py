@@ -4,13 +4,18 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from segjax._errors import InputError
 from segjax.io._problem import problem, reason, shown
 from segjax.io.formats import itk, nifti, npy, png, tiff, zarr
-from segjax.io.volume import MAX_VOXELS, Volume
+from segjax.io.stored import Box
+from segjax.io.volume import MAX_STORED, MAX_VOXELS, Volume
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Format:
         name: as its users call it.
         suffixes: lower case, longest first.
         read: the function that reads it.
+        open: the function that opens it to be read box by box; None if there is none.
         package: what must be installed beside NumPy, None for nothing.
         extra: the extra of segjax that installs it, None where segjax always does.
     """
@@ -28,17 +34,20 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     read: Callable[..., Volume]
+    open: Callable[..., Volume | None] | None
     package: str | None = None
     extra: str | None = None
 
 
 FORMATS = (
-    Format("TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), tiff.read, "tifffile"),
-    Format("PNG", (".png", ".bmp"), png.read, "pillow"),
-    Format("NumPy", (".npy", ".npz"), npy.read),
-    Format("NIfTI", (".nii.gz", ".nii"), nifti.read, "nibabel", "medical"),
-    Format("MetaImage or NRRD", (".mha", ".mhd", ".nrrd"), itk.read, "SimpleITK", "itk"),
-    Format("Zarr", (".ome.zarr", ".zarr"), zarr.read, "zarr", "zarr"),
+    Format(
+        "TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), tiff.read, tiff.open_stored, "tifffile"
+    ),
+    Format("PNG", (".png", ".bmp"), png.read, None, "pillow"),
+    Format("NumPy", (".npy", ".npz"), npy.read, npy.open_stored),
+    Format("NIfTI", (".nii.gz", ".nii"), nifti.read, None, "nibabel", "medical"),
+    Format("MetaImage or NRRD", (".mha", ".mhd", ".nrrd"), itk.read, None, "SimpleITK", "itk"),
+    Format("Zarr", (".ome.zarr", ".zarr"), zarr.read, zarr.open_stored, "zarr", "zarr"),
 )
 
 _MANY = 1000  # labels: fewer may be classes
@@ -119,6 +128,41 @@ def read_image(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
     if volume.array.dtype.kind not in "biuf":
         raise problem(path, f"holds {volume.array.dtype} values", "save real numbers")
     return replace(volume, array=_native(volume.array))
+
+
+def open_labels(path: str | Path, *, max_voxels: int = MAX_STORED) -> Volume | None:
+    """Open a label map that may be larger than memory, to be read box by box.
+
+    Args:
+        path: a Zarr or OME-Zarr folder, a TIFF, or an .npy.
+        max_voxels: a header that promises more is refused.
+
+    Returns:
+        The volume, its `array` a `StoredArray` whose boxes are checked as `read_labels` checks
+        the whole; None if the format cannot be read in parts.
+
+    Raises:
+        InputError: if the file cannot be read or holds no label map.
+    """
+    path = Path(path)
+
+    def opened(format: Format) -> Volume | None:
+        return None if format.open is None else format.open(path, max_voxels=max_voxels)
+
+    volume = _guarded(path, opened)
+    if volume is None:
+        return None
+    stored = volume.array
+    if stored.dtype.kind not in "biu":
+        raise problem(path, f"holds {stored.dtype} values", "save integer labels")
+    if stored.ndim < 2:
+        raise problem(path, f"has {stored.ndim} axes", "save a 2-D or 3-D label map")
+
+    def read(box: Box) -> np.ndarray:
+        found = _guarded(path, lambda _: stored[box])
+        return np.ascontiguousarray(as_labels(path, found))
+
+    return replace(volume, array=replace(stored, read=read))
 
 
 def is_readable(path: str | Path) -> bool:
@@ -215,9 +259,15 @@ _AGAIN = "check that it opens elsewhere, and copy or export it again"
 
 
 def _read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
+    options = {"labels": labels, "max_voxels": max_voxels, "pixels": pixels}
+    return _guarded(path, lambda format: format.read(path, **options))
+
+
+def _guarded(path: Path, act: Callable[[Format], T]) -> T:
+    """Do something with a file; what goes wrong is told in its name."""
     format = _existing_format(path)
     try:
-        return format.read(path, labels=labels, max_voxels=max_voxels, pixels=pixels)
+        return act(format)
     except InputError:
         raise
     except ImportError as error:

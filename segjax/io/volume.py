@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from segjax.io._problem import problem
 
 
 MAX_VOXELS = 2**31
+MAX_STORED = 2**38  # of what is read in parts: what takes a day is more likely a damaged header
 
 # Lengths of the units that file headers name, in mm.
 MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1e3, "inch": 25.4}
@@ -39,7 +41,8 @@ class Volume:
     """What an image file holds.
 
     Attributes:
-        array: native byte order, axes in array order; label maps are integer or bool.
+        array: native byte order, axes in array order; label maps are integer or bool. That of
+            a volume that was opened and not read is in its file still.
         spacing: one positive length per array axis; None where the file says nothing.
         unit: of `spacing`: a key of `MILLIMETRES`, or None where the file says nothing.
         affine: homogeneous matrix from array index to right-anterior-superior
@@ -47,7 +50,7 @@ class Volume:
         channels: whether the last axis holds colours or vector components.
     """
 
-    array: np.ndarray
+    array: Any
     spacing: tuple[float, ...] | None = None
     unit: str | None = None
     affine: np.ndarray | None = None
@@ -63,16 +66,7 @@ def check_size(path: Path, shape: Sequence[int], max_voxels: int, itemsize: int 
         max_voxels: how many are allowed.
         itemsize: bytes of a voxel; where that is not known, the least there can be.
     """
-    if min(shape, default=1) < 1:
-        raise problem(path, f"holds no voxels (shape {tuple(shape)})", "write it again")
-    count = math.prod(int(n) for n in shape)
-    if count > max_voxels:
-        raise problem(
-            path,
-            f"its header promises {count} voxels, more than the limit of {max_voxels}, which "
-            f"need {byte_size(count * itemsize)} of memory or more",
-            "crop it, or allow more (--max-voxels) if the file is what you expect",
-        )
+    count = check_count(path, shape, max_voxels, itemsize)
     memory = _memory()
     if memory is not None and count * itemsize > memory:
         raise problem(
@@ -86,6 +80,21 @@ def check_size(path: Path, shape: Sequence[int], max_voxels: int, itemsize: int 
 def blank(shape: Sequence[int], dtype: np.dtype | type) -> np.ndarray:
     """An array of any shape that takes no memory and holds nothing, for want of its pixels."""
     return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+
+
+def check_count(path: Path, shape: Sequence[int], max_voxels: int, itemsize: int = 0) -> int:
+    """As `check_size`, of what need not fit in memory (itemsize 0); returns the voxels."""
+    if min(shape, default=1) < 1:
+        raise problem(path, f"holds no voxels (shape {tuple(shape)})", "write it again")
+    count = math.prod(int(n) for n in shape)
+    if count > max_voxels:
+        need = f", which need {byte_size(count * itemsize)} of memory or more" if itemsize else ""
+        raise problem(
+            path,
+            f"its header promises {count} voxels, more than the limit of {max_voxels}{need}",
+            "crop it, or allow more (--max-voxels) if the file is what you expect",
+        )
+    return count
 
 
 def byte_size(count: int) -> str:

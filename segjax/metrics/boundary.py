@@ -25,6 +25,7 @@ from segjax.statistics import (
     Surface,
     SurfaceBands,
     SurfaceDistances,
+    SurfaceTally,
 )
 
 
@@ -45,7 +46,7 @@ def _mean(s: Surface) -> Any:
 def _both(d: SurfaceDistances) -> Surface:
     xp = namespace(d.reference.distance)
     join = lambda a, b: xp.concatenate([a, b], axis=-1)
-    return Surface(
+    return type(d.reference)(
         join(d.reference.distance, d.prediction.distance),
         join(d.reference.weight, d.prediction.weight),
     )
@@ -63,7 +64,8 @@ def _percentile(s: Surface, percentile: Any) -> Any:
     if namespace(s.distance) is np:
         share = _share(percentile)
         rows = zip(_rows(s.distance), _rows(s.weight), strict=True)
-        values = [_percentile_of(d[there], w[there], share) for d, w in rows for there in [w > 0]]
+        of = _percentile_of_tally if isinstance(s, SurfaceTally) else _percentile_of
+        values = [of(d[there], w[there], share) for d, w in rows for there in [w > 0]]
         return np.array(values).reshape(s.distance.shape[:-1])
     unweighted = (s.weight == 0) | (s.weight == 1)
     of_row = partial(_traced_percentile, percentile=percentile)
@@ -88,12 +90,31 @@ def _percentile_of(distance: Any, weight: Any, share: Fraction) -> float:
         return float(distance.max())
     if (weight == 1).all():
         # numpy.percentile, whose checks take ten times as long as the rest of it.
-        low, rest = divmod(share.numerator * (distance.size - 1), share.denominator)
-        part, high = rest / share.denominator, low + (rest > 0)
+        low, high, part = _place(distance.size, share)
         both = np.partition(distance, (low, high))
-        a, b = float(both[low]), float(both[high])
-        return b if a == b or np.isinf(b) else a + part * (b - a)
+        return _between(float(both[low]), float(both[high]), part)
     return _first_to_reach(distance, weight, float(share) * weight.sum() * (1 - 1e-12))
+
+
+def _place(count: int, share: Fraction) -> tuple[int, int, float]:
+    """Ranks between which a percentile lies, and how far on it is from the first."""
+    low, rest = divmod(share.numerator * (count - 1), share.denominator)
+    return low, low + (rest > 0), rest / share.denominator
+
+
+def _between(a: float, b: float, part: float) -> float:
+    return b if a == b or np.isinf(b) else a + part * (b - a)
+
+
+def _percentile_of_tally(distance: Any, weight: Any, share: Fraction) -> float:
+    """As `_percentile_of`, of elements that weigh 1 and are counted by their distance."""
+    if not distance.size:
+        return np.nan
+    order = np.argsort(distance)
+    until = np.cumsum(weight[order])
+    low, high, part = _place(int(until[-1]), share)
+    a, b = distance[order[np.searchsorted(until, (low, high), side="right")]]
+    return _between(float(a), float(b), part)
 
 
 def _first_to_reach(distance: Any, weight: Any, wanted: float) -> float:

@@ -178,7 +178,7 @@ def find_components(
         component = image.reshape(-1).take(runs.start)
         label = np.ones(count, runs.label.dtype)
     else:
-        root, _ = _join(runs.start.size, *_touching(runs, steps))
+        root, _ = join(runs.start.size, *_touching(runs, steps))
         first = root == np.arange(root.size)
         component = np.cumsum(first, dtype=np.int32).take(root)
         label = runs.label[first]
@@ -272,8 +272,8 @@ def _touching(runs: _Runs, connectivity: int) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def _join(count: int, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, int]:
-    """Least run that hangs together with each run by pairs, and after how many sweeps."""
+def join(count: int, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, int]:
+    """Least of the things that each hangs together with by pairs, and after how many sweeps."""
     root, sweeps = np.arange(count), 0
     while first.size:
         np.minimum.at(root, np.maximum(first, second), np.minimum(first, second))

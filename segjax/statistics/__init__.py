@@ -64,6 +64,7 @@ from segjax.statistics.surface import (
     PointDistances as PointDistances,
     Surface as Surface,
     SurfaceDistances as SurfaceDistances,
+    SurfaceTally as SurfaceTally,
     measure_many_points as measure_many_points,
     measure_many_surfaces as measure_many_surfaces,
     measure_points as measure_points,

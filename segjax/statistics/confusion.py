@@ -220,7 +220,7 @@ def count_labels(case: Case) -> Confusion:
 def count_foreground(case: Case) -> Foreground:
     """Confusion of all that is not background, of a case in host memory."""
     whole = replace(case, wanted=(1,), foreground=True)
-    return _as(Foreground, pooled(count_labels(whole)))
+    return as_kind(Foreground, pooled(count_labels(whole)))
 
 
 def count_scribbles(case: Case) -> Scribbles:
@@ -239,10 +239,11 @@ def count_scribbles(case: Case) -> Scribbles:
     positive = replace(
         case, reference=case.reference == 2, wanted=(1,), foreground=True, valid=known
     )
-    return _as(Scribbles, pooled(count_labels(positive)))
+    return as_kind(Scribbles, pooled(count_labels(positive)))
 
 
-def _as(kind: Any, c: Confusion) -> Any:
+def as_kind(kind: Any, c: Confusion) -> Any:
+    """The same counts by another name."""
     return kind(tp=c.tp, fp=c.fp, fn=c.fn, tn=c.tn)
 
 

@@ -5,7 +5,7 @@ stretches that stay in the processor's cache; only runs are counted. Nothing is 
 images but the images.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -110,9 +110,14 @@ def find_segments(case: Case) -> Segments:
     many runs have to be added up.
     """
     case = case.objects
-    r, p, length = _runs(case)
-    if case.wanted is not None and not case.foreground:
-        r, p = (np.where(np.isin(x, case.wanted), x, 0) for x in (r, p))
+    return segments_of(count_runs(case), None if case.foreground else case.wanted)
+
+
+def segments_of(runs: Runs, wanted: Sequence[int] | None) -> Segments:
+    """As `find_segments`, of runs; what is not wanted is background (None: all is wanted)."""
+    r, p, length = runs
+    if wanted is not None:
+        r, p = (np.where(np.isin(x, wanted), x, 0) for x in (r, p))
     rows, columns = (int(x.max(initial=0)) + 1 for x in (r, p))
     if rows * columns <= _FEW_CELLS:
         labels = np.arange(rows), np.arange(columns)
@@ -131,16 +136,22 @@ def count_matrix(case: Case) -> ConfusionMatrix:
     Row and column 0 stand for every label that is not wanted (the background among them),
     unless the background is itself wanted; then only pairs of wanted labels are counted.
     """
-    r, p, length = _runs(case)
+    r, p, length = count_runs(case)
     if case.foreground:
         r, p = ((x != 0).astype(np.uint8) for x in (r, p))
-    labels = case.labels if 0 in case.labels else (0, *case.labels)
+    return matrix_of((r, p, length), case.labels)
+
+
+def matrix_of(runs: Runs, wanted: Sequence[int]) -> ConfusionMatrix:
+    """As `count_matrix`, of runs."""
+    r, p, length = runs
+    labels = wanted if 0 in wanted else (0, *wanted)
     order = np.argsort(labels)
     known = np.asarray(labels)[order]
     place = [np.minimum(np.searchsorted(known, x), len(known) - 1) for x in (r, p)]
     listed = [known[i] == x for i, x in zip(place, (r, p), strict=True)]
     r, p = (np.where(l, order[i], 0) for l, i in zip(listed, place, strict=True))
-    if 0 in case.labels:
+    if 0 in wanted:
         length = length * (listed[0] & listed[1])
     n = len(labels)
     counts = np.bincount(r * n + p, length, n * n).astype(np.int64)
@@ -184,19 +195,29 @@ def numbers_of(labels: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.where(labels[place] == x, place, 0)
 
 
-def _runs(case: Case) -> Runs:
+def count_runs(case: Case) -> Runs:
     """Label pair and length of the runs of equal pairs, voxels in memory order.
 
     Runs end where a stretch does. Of many, those of the same pair are added up.
     """
+
+    def of_stretch(stretch: Stretch) -> Runs:
+        _, r, p, kept = stretch
+        first, length = _lengths(_changes(r, p, kept), kept)
+        return r[first], p[first], length
+
+    return gather_runs(map(of_stretch, stretches(case)))
+
+
+def gather_runs(parts: Iterable[Runs]) -> Runs:
+    """The runs of all parts, at least one; of many, those of the same pair are added up."""
     found: list[Runs] = []
     held = 0
-    for _, r, p, kept in stretches(case):
-        first, length = _lengths(_changes(r, p, kept), kept)
-        found.append((r[first], p[first], length))
-        held += length.size
+    for part in parts:
+        found.append(part)
+        held += part[2].size
         if held > _MOST_RUNS:
-            found = [_merged(_joined(found))]
+            found = [merge_runs(_joined(found))]
             held = found[0][0].size
     return _joined(found)
 
@@ -254,7 +275,7 @@ def _places(flags: np.ndarray) -> np.ndarray:
     return (there[place >> 3] << 3) + (place & 7)
 
 
-def _merged(runs: Runs) -> Runs:
+def merge_runs(runs: Runs) -> Runs:
     """One run for each pair of labels, whatever these are."""
     (r, r_labels), (p, p_labels) = _ranked(runs[0]), _ranked(runs[1])
     r, p, counts = _added((r, p, runs[2]), r_labels.size, p_labels.size)

@@ -34,6 +34,12 @@ class Surface:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class SurfaceTally(Surface):
+    """Elements that weigh 1, counted by distance: each distance once, its weight their number."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class SurfaceDistances:
     """Both surfaces of a pair, each measured to the other: all that boundary metrics need.
 
@@ -235,6 +241,11 @@ def check_axes(image: Any) -> None:
 
 def masks_of(case: Case) -> Iterator[surfaces.Pair]:
     """The masks of each label and the voxels that count, cropped where that is cheap."""
+    return (pair for _, pair in masks_in_boxes(case))
+
+
+def masks_in_boxes(case: Case) -> Iterator[tuple[tuple[slice, ...], surfaces.Pair]]:
+    """As `masks_of`, each with the box it was cropped to."""
     kept = kept_voxels(case)
     everything = (slice(None),) * case.reference.ndim
     boxes = [everything] * len(case.labels)
@@ -249,7 +260,7 @@ def masks_of(case: Case) -> Iterator[surfaces.Pair]:
         r, p = case.reference[box], case.prediction[box]
         if r.dtype != np.bool_ or label != 1:
             r, p = (x != 0 if case.foreground else x == label for x in (r, p))
-        yield surfaces.Pair(r, p, None if kept is None else kept[box])
+        yield box, surfaces.Pair(r, p, None if kept is None else kept[box])
 
 
 def boxes_of(labels: np.ndarray, wanted: np.ndarray) -> list[tuple[slice, ...] | None]:

@@ -9,7 +9,8 @@ from typing import cast
 import numpy as np
 
 from segjax.io._problem import problem
-from segjax.io.volume import Volume, blank, check_size, drop_channel_axis
+from segjax.io.stored import mapped, without_channel_axis
+from segjax.io.volume import Volume, blank, check_count, check_size, drop_channel_axis
 
 
 PREFERRED = ("mask", "labels", "arr_0")
@@ -30,6 +31,20 @@ def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> V
                 stream = cast(io.BufferedIOBase, file)
                 array = read_array(path, stream, member.file_size, max_voxels, pixels)
     return Volume(drop_channel_axis(array) if labels else array)
+
+
+def open_stored(path: Path, *, max_voxels: int) -> Volume | None:
+    """The array of an .npy, left where it is; an .npz has no part that could be read alone."""
+    if path.suffix.lower() != ".npy":
+        return None
+    with path.open("rb") as file:
+        shape, fortran, dtype = _header(path, file)
+        offset = file.tell()
+    check_count(path, shape, max_voxels)
+    size, stored = math.prod(shape) * dtype.itemsize, path.stat().st_size - offset
+    if size > stored:
+        raise problem(path, f"is cut: {size} bytes promised, {stored} stored", "write it again")
+    return Volume(without_channel_axis(mapped(path, dtype, shape, offset, fortran=fortran)))
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

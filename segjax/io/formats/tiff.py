@@ -8,7 +8,8 @@ import numpy as np
 
 from segjax.io._problem import problem
 from segjax.io.formats import _tiff_spacing
-from segjax.io.volume import Volume, blank, check_size, drop_channel_axis
+from segjax.io.stored import Box, StoredArray, mapped, without_channel_axis
+from segjax.io.volume import Volume, blank, check_count, check_size, drop_channel_axis
 
 
 if TYPE_CHECKING:
@@ -42,6 +43,51 @@ def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> V
     if spacing is not None and len(spacing) != array.ndim:
         spacing, unit = None, None
     return Volume(array, spacing, unit, channels=channels)
+
+
+def open_stored(path: Path, *, max_voxels: int) -> Volume | None:
+    """The labels of the first image, left in the file; None if they lie among colours."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = _only_series(path, file, labels=True)
+        check_count(path, series.shape, max_voxels)
+        check_size(path, series.keyframe.tile or (1,), max_voxels)
+        _check_whole(path, file, series)
+        if "S" in series.axes:
+            return None
+        spacing, unit = _tiff_spacing.spacing(path, file, series.axes)
+        if series.dataoffset is not None:
+            dtype = series.dtype.newbyteorder(file.byteorder)
+            array = mapped(path, dtype, series.shape, series.dataoffset)
+        else:
+            array = _in_pieces(path, series)
+    array = without_channel_axis(array)
+    if spacing is not None and len(spacing) != array.ndim:
+        spacing, unit = None, None
+    return Volume(array, spacing, unit)
+
+
+def _in_pieces(path: Path, series: "tifffile.TiffPageSeries") -> StoredArray:
+    """What is compressed, or not stored together: read by strips, tiles or pages."""
+    import tifffile
+
+    try:
+        import zarr
+    except ImportError as error:
+        raise problem(
+            path, "needs zarr to be read in tiles", 'pip install "segjax[zarr]"'
+        ) from error
+
+    def opened(series: "tifffile.TiffPageSeries") -> Any:
+        return zarr.open(series.aszarr(), mode="r")
+
+    def read(box: Box) -> np.ndarray:
+        # Opened anew for each box, so that no file stays open.
+        with tifffile.TiffFile(path) as file:
+            return np.asarray(opened(file.series[0])[box])
+
+    return StoredArray(series.shape, series.dtype, opened(series).chunks, read)
 
 
 def _coloured(indices: np.ndarray, colormap: np.ndarray) -> np.ndarray:

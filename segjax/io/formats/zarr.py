@@ -2,13 +2,23 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segjax.io._problem import problem
-from segjax.io.volume import MILLIMETRES, Volume, blank, check_size, positive_spacing, unit_name
+from segjax.io.stored import StoredArray, without_axes
+from segjax.io.volume import (
+    MILLIMETRES,
+    Volume,
+    blank,
+    check_count,
+    check_size,
+    positive_spacing,
+    unit_name,
+)
 
 
 if TYPE_CHECKING:
@@ -27,6 +37,19 @@ def is_store(path: Path) -> bool:
 
 def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     """Read an array, or the full resolution of an OME-Zarr image; size-1 t and c go."""
+    volume = _open(path, labels, max_voxels)
+    stored = volume.array
+    check_size(path, stored.shape, max_voxels, stored.dtype.itemsize)
+    values = stored[stored.everything] if pixels else blank(stored.shape, stored.dtype)
+    return replace(volume, array=values)
+
+
+def open_stored(path: Path, *, max_voxels: int) -> Volume:
+    """What `read` reads of labels, left in its chunks."""
+    return _open(path, True, max_voxels)
+
+
+def _open(path: Path, labels: bool, max_voxels: int) -> Volume:
     import zarr
 
     node = zarr.open(str(path), mode="r")
@@ -39,23 +62,23 @@ def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> V
     axes = _axes(path, multiscale, array.ndim)
     scale = _scale(multiscale, array.ndim)
     kept = [i for i, (kind, _) in enumerate(axes) if kind == "space" or array.shape[i] > 1]
-    values = _pixels(path, array, max_voxels, pixels)
-    values = values.reshape([values.shape[i] for i in kept])
+    values = without_axes(_pixels(path, array, max_voxels), kept)
     if any(axes[i][0] != "space" for i in kept):
         return Volume(values)
     spacing, unit = _common_unit([scale[i] for i in kept], [axes[i][1] for i in kept])
     return Volume(values, spacing, unit)
 
 
-def _pixels(path: Path, array: "zarr.Array", max_voxels: int, pixels: bool) -> np.ndarray:
-    check_size(path, array.shape, max_voxels, array.dtype.itemsize)
+def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> StoredArray:
+    check_count(path, array.shape, max_voxels, array.dtype.itemsize)
     check_size(path, array.shards or array.chunks, max_voxels)
     if array.dtype.kind not in "biuf":
         raise problem(path, f"holds {array.dtype} values", "save integer labels")
     # A pickle among the codecs would run code of whoever wrote the file.
     if "pickle" in str(array.metadata.to_dict()).lower():
         raise problem(path, "is encoded by pickle", "write it again without that codec")
-    return np.asarray(array[...]) if pixels else blank(array.shape, array.dtype)
+    read = lambda box: np.asarray(array[box])
+    return StoredArray(array.shape, array.dtype, array.chunks, read)
 
 
 def _label_image(path: Path, image: "zarr.Group") -> "zarr.Group":
