@@ -5,8 +5,10 @@ import pytest
 from scipy import ndimage
 
 import segjax
-from segjax import InputError, io, tiles
+from segjax import InputError, folder, io, tiles
 from segjax.case import make_case
+from segjax.cli import main
+from segjax.folder import reading
 from segjax.statistics import find_segments
 from segjax.tiles import surfaces
 from segjax.tiles.grid import make_grid
@@ -17,7 +19,7 @@ COUNTED = ("dice", "iou", "mcc", "seg", "pq", "f1", "splits", "merges", "aji", "
 COUNTED += ("adapted_rand_error", "kappa", "jaccard_binary", "jaccard_sparse")
 LENGTHS = ("hd", "hd95", "hausdorff(percentile=95,pooled=True)", "nsd@1", "nsd@3")
 MEANS = ("assd", "masd", "asd", "nemhd")
-SHAPES = {2: ((40, 37), 11), 3: ((23, 19, 21), (8, 9, 7))}
+SHAPES = {2: ((40, 37), 11), 3: ((13, 11, 12), (5, 4, 7))}
 
 
 def blobs(rng, shape, count, coarse=2.0):
@@ -114,7 +116,6 @@ def test_pieces_are_joined_across_faces_edges_and_corners(tile, density, rng):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("halo", [1, 16])
 @pytest.mark.parametrize(
     "options",
     [
@@ -125,8 +126,8 @@ def test_pieces_are_joined_across_faces_edges_and_corners(tile, density, rng):
     ],
     ids=str,
 )
-def test_distances_are_those_of_the_whole(dims, halo, options, rng, monkeypatch):
-    monkeypatch.setattr(surfaces, "_HALO", halo)
+def test_distances_are_those_of_the_whole(dims, options, rng, monkeypatch):
+    monkeypatch.setattr(surfaces, "_HALO", 2)  # so that much is left over
     shape, tile = SHAPES[dims]
     reference, prediction = pair(rng, shape)
     if "ignore" in options:
@@ -254,3 +255,61 @@ def test_tiles_are_whole_chunks_and_few():
     for box in boxes:
         covered[box] += 1
     assert (covered == 1).all()
+
+
+# Folders
+
+
+@pytest.fixture
+def folders(tmp_path, rng):
+    """Two cases of classes as .npy, and the options of a run that scores them."""
+    for name in "ab":
+        for side, array in zip("rp", pair(rng, (20, 18), 3), strict=True):
+            (tmp_path / side).mkdir(exist_ok=True)
+            np.save(tmp_path / side / f"{name}.npy", array.astype(np.uint8))
+    return tmp_path
+
+
+def run(folder_of, output, **options):
+    metrics = ("dice", "hd95", "pq", "kappa")
+    chosen = folder.Options(metrics=metrics, regions={"all": (1, 3)}, replicates=99, **options)
+    return folder.run(folder_of / "r", folder_of / "p", chosen, output=folder_of / output)
+
+
+@pytest.mark.parametrize("options", [{}, {"labels": "foreground"}, {"ignore": 2}], ids=str)
+def test_folders_score_alike_in_tiles(folders, options):
+    whole, tiled = run(folders, "whole", **options), run(folders, "tiled", tile=7, **options)
+    assert (folders / "whole/scores.csv").read_text() == (folders / "tiled/scores.csv").read_text()
+    assert tiled.summary["scores"] == whole.summary["scores"]
+    assert "2 of 2 images were read in tiles" in tiled.summary["notes"][-1]
+    assert "read in tiles" in tiled.files["report"].read_text()
+
+
+def test_missing_predictions_are_empty_in_tiles(folders):
+    (folders / "p/b.npy").unlink()
+    whole = run(folders, "whole", missing_as_empty=True)
+    tiled = run(folders, "tiled", missing_as_empty=True, tile=7)
+    assert tiled.summary["scores"] == whole.summary["scores"]
+
+
+def test_large_images_are_read_in_tiles_unasked(folders, monkeypatch):
+    monkeypatch.setattr(reading, "_SMALL", 0)
+    monkeypatch.setattr(reading, "_LARGE", 360)
+    assert "read in tiles" in str(run(folders, "out").summary["notes"])
+    needs_all = folder.Options(metrics=("cldice",), labels=(1,), replicates=99)
+    summary = folder.run(folders / "r", folders / "p", needs_all).summary
+    assert "read in tiles" not in str(summary["notes"])
+
+
+def test_the_command_says_what_cannot_be_tiled(folders, capsys):
+    first, second = str(folders / "r/a.npy"), str(folders / "p/a.npy")
+    wrong = [
+        (["--tile", "8,x"], "--tile takes voxels along an axis"),
+        (["--tile", "0"], "--tile takes voxels along an axis"),
+        (["--tile", "8,8,8"], "one for each of 2 axes"),
+        (["--tile", "8", "-m", "cldice"], "cldice cannot be scored in tiles"),
+    ]
+    for arguments, why in wrong:
+        assert main(["evaluate", first, second, "-q", *arguments]) in (2, 3)
+        assert why in capsys.readouterr().err
+    assert main(["evaluate", first, second, "-q", "--tile", "8", "--json"]) == 0

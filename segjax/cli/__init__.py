@@ -200,6 +200,12 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--allow-spacing-mismatch", is_flag=True, help="Score files whose headers disagree.")
 @click.option("--max-voxels", type=click.IntRange(min=1), help="Refuse larger files.")
+@click.option(
+    "--tile",
+    metavar="N|Z,Y,X",
+    help="Read Zarr, TIFF and .npy in tiles of so many voxels a side: never the whole in memory. "
+    "Large images are, unasked.",
+)
 @click.option("--replicates", type=click.IntRange(min=1), help="Resamples of the bootstrap.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -224,6 +230,7 @@ def evaluate(
     resume: bool,
     images: Path | None,
     max_voxels: int | None,
+    tile: str | None,
     replicates: int | None,
     **rest: Any,
 ) -> int:
@@ -249,6 +256,7 @@ def evaluate(
     wanted_regions = _regions(regions)
     wanted_labels = _labels(labels)
     wanted_spacing = numbers(spacing, "--spacing")
+    wanted_tile = _tile(tile)
 
     from segjax import folder
     from segjax.folder.formats import FORMATS
@@ -266,6 +274,7 @@ def evaluate(
         label_names=labelling.names,
         regions={**labelling.regions, **wanted_regions},
         spacing=wanted_spacing,
+        tile=wanted_tile,
         **rest,
     )
     arguments = {"output": output, "resume": resume, "images": images}
@@ -393,6 +402,20 @@ def _labels(text: str | None) -> Any:
     if min(labels) < 0 or len(set(labels)) < len(labels):
         raise InputError(f"--labels takes different integers from 0 up, got {text}")
     return labels
+
+
+def _tile(text: str | None) -> int | tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise InputError(
+            f"--tile takes voxels along an axis, or along each separated by commas, got {text!r}"
+        )
+    return sizes[0] if len(sizes) == 1 else sizes
 
 
 def _paths(

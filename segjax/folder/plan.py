@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,13 @@ import numpy as np
 from segjax import io
 from segjax._errors import InputError
 from segjax._version import __version__
-from segjax.case import Labels, Spacing
+from segjax.case import Labels, Spacing, distinct
 from segjax.evaluation import DEFAULT_METRICS
 from segjax.folder.regions import Region, make_regions
 from segjax.leaderboard.intervals import REPLICATES
 from segjax.metrics import Metric, get_metric, length_unit
 from segjax.statistics import InstanceSurfaces
+from segjax.tiles.grid import make_grid
 
 
 # For maps of objects, whose labels are only numbers.
@@ -46,7 +48,9 @@ class Options:
         replicates: of the bootstrap.
         seed: of the bootstrap.
         allow_spacing_mismatch: score files whose headers disagree about the grid.
-        max_voxels: refuse larger files.
+        max_voxels: refuse larger files; of those read in tiles, only what is beyond belief.
+        tile: read images in tiles of so many voxels along each axis, or along all axes; None to
+            do so with large ones, in tiles that suit them.
     """
 
     metrics: tuple[str, ...] | None = None
@@ -65,6 +69,7 @@ class Options:
     seed: int = 0
     allow_spacing_mismatch: bool = False
     max_voxels: int = io.MAX_VOXELS
+    tile: Sequence[int] | int | None = None
 
     def spacing_of(self, reference: io.Volume) -> Spacing:
         """What was asked for, else what the file of the reference says."""
@@ -160,7 +165,7 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
     labels = options.labels
     if labels is None and (names or (regions and not chosen)):
         labels = tuple(sorted(names))
-    count = int(np.count_nonzero(np.unique(first.array)))
+    count = 0 if labels is not None else _count_labels(first.array)
     objects = labels is None and (pairing.layout == "ctc" or count > MANY_LABELS)
     if objects:
         labels = "foreground"
@@ -178,6 +183,16 @@ def make_plan(pairing: io.Pairing, options: Options, name: str, first: io.Volume
     objects |= any(m.of_objects or m.statistic is InstanceSurfaces for m in chosen)
     markers = bool(pairing.markers)
     return Plan(options, chosen, labels, ignore, names, notes, objects, markers, regions)
+
+
+def _count_labels(array: Any) -> int:
+    """How many labels there are beside the background."""
+    if isinstance(array, io.StoredArray):
+        grid = make_grid(array.shape, None, array.chunks)
+        labels = reduce(np.union1d, (distinct(array[box]) for box in grid.boxes()))
+    else:
+        labels = np.unique(array)
+    return int(np.count_nonzero(labels))
 
 
 def _of_objects(pairing: io.Pairing) -> tuple[str, ...]:

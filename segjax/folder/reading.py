@@ -15,8 +15,12 @@ import numpy as np
 from segjax import io
 from segjax._errors import InputError
 from segjax.folder.plan import Options
+from segjax.metrics import get_metric
+from segjax.tiles import why_not
 
 
+_LARGE = 2**28  # voxels of an image that is read in tiles unasked
+_SMALL = 2**22  # bytes of a file that is not looked at before it is read
 _AHEAD = 4  # pairs read while others are scored
 _NOTED = ("labels stored as float", "labels lie scattered")  # what is read, with a warning
 
@@ -25,12 +29,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pair of files in memory."""
+    """A pair of files in memory; or, if they are to be read in tiles, opened alone."""
 
     pair: io.Pair
     reference: io.Volume
     prediction: io.Volume
     hashes: tuple[str, str | None]
+
+    @property
+    def in_tiles(self) -> bool:
+        return isinstance(self.reference.array, io.StoredArray)
 
 
 def load(pair: io.Pair, options: Options) -> Loaded:
@@ -39,6 +47,9 @@ def load(pair: io.Pair, options: Options) -> Loaded:
     Raises:
         InputError: if one cannot be read, or they lie on different grids.
     """
+    if (volumes := opened(pair, options)) is not None:
+        hashed = None if pair.prediction is None else sha256(pair.prediction)
+        return Loaded(pair, *volumes, (sha256(pair.reference), hashed))
     r = io.read_labels(pair.reference, max_voxels=options.max_voxels)
     if pair.prediction is None:
         empty = replace(r, array=np.zeros_like(r.array))
@@ -49,6 +60,46 @@ def load(pair: io.Pair, options: Options) -> Loaded:
         r = io.Volume(r.array, p.spacing if r.spacing is None else r.spacing, r.unit)
     _check_grids(pair, r, p, options)
     return Loaded(pair, r, p, (sha256(pair.reference), sha256(pair.prediction)))
+
+
+def opened(pair: io.Pair, options: Options) -> tuple[io.Volume, io.Volume] | None:
+    """Both files, left where they are; None if they are to be read as a whole."""
+    paths = [pair.reference] + ([] if pair.prediction is None else [pair.prediction])
+    if pair.slice is not None or not (options.tile or all(map(_may_be_large, paths))):
+        return None
+    metrics = [get_metric(name) for name in (*(options.metrics or ()), *options.also)]
+    unfit = why_not(metrics, options.surface)
+    if unfit and options.tile is None:
+        return None
+    if unfit:
+        raise InputError(unfit)
+    limit = max(options.max_voxels, io.MAX_STORED)
+    found = [io.open_labels(path, max_voxels=limit) for path in paths]
+    for path, volume in zip(paths, found, strict=True):
+        if volume is None and options.tile is not None:
+            raise InputError(
+                f"{path}: its format cannot be read in tiles; save it as .zarr, .tif or .npy, or "
+                "drop --tile"
+            )
+    volumes = [volume for volume in found if volume is not None]
+    if len(volumes) < len(paths):
+        return None
+    r, p = volumes[0], volumes[-1]
+    if options.tile is None and r.array.size < _LARGE:
+        return None
+    if pair.prediction is None:
+        empty = lambda box: np.zeros_like(r.array[box])
+        return r, replace(r, array=replace(r.array, read=empty))
+    _check_grids(pair, r, p, options)
+    return r, p
+
+
+def _may_be_large(path: Path) -> bool:
+    """Of folders, sizes say nothing: a Zarr need not store what is empty."""
+    try:
+        return path.is_dir() or path.stat().st_size > _SMALL
+    except OSError:
+        return False  # reading it will say why
 
 
 def _plane(pair: io.Pair, volume: io.Volume) -> io.Volume:

@@ -7,20 +7,22 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from segjax import io
+from segjax import io, tiles
 from segjax._errors import InputError
-from segjax.case import Case, check_spacing, distinct, make_case
+from segjax.case import check_spacing, distinct, make_case
 from segjax.evaluation import measure
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
 from segjax.folder.reading import Loaded, doubts_noted, load, read_ahead, sha256
 from segjax.folder.regions import Region, score_region
-from segjax.metrics import get_metric
-from segjax.objects import tell_objects
-from segjax.statistics import Confusion, Contingency, find_segments
+from segjax.metrics import Metric, get_metric
+from segjax.objects import ObjectTable, tell_objects
+from segjax.statistics import Confusion, Contingency, Segments, find_segments
 
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 Entry: TypeAlias = dict[str, Any]
+# Labels that occur in the reference and in the prediction, which takes time to find out.
+_Present: TypeAlias = Callable[[], Sequence[np.ndarray]]
 
 _COUNTS = get_metric("tp")  # every case is counted: sizes and misses are read off the counts
 
@@ -55,7 +57,7 @@ def score_all(
     """
     earlier = _earlier(journal)
     entries: list[Entry] = []
-    reused = 0
+    reused = tiled = 0
     cases = len(pairing.pairs)
     pairs = [*pairing.pairs]
     try:
@@ -77,42 +79,39 @@ def score_all(
                     entries.append(loaded)
                     reused += i < cases
                 else:
+                    tiled += loaded.in_tiles
                     entries.append(_score(loaded, plan, by_markers=i >= cases))
                     if journal is not None:
                         journal.append(entries[-1])
                 if progress is not None:
                     progress(i + 1, len(pairs), pairs[i].name)
         plan.notes.extend(doubts)
+        if tiled:
+            plan.notes.append(
+                f"{tiled} of {len(pairs)} images were read in tiles: there are no pictures of "
+                "them, and it is not told what becomes of each object"
+            )
     except KeyboardInterrupt:
         kept = "run again with --resume to finish" if journal else "pass --output to keep them"
         raise InputError(f"stopped after {len(entries)} of {len(pairs)} cases; {kept}") from None
     return Scored(plan, entries[:cases], entries[cases:], reused)
 
 
+class _Measured(NamedTuple):
+    """What there is to know of a case: see the entry of the journal."""
+
+    labels: Sequence[int]
+    counts: Confusion
+    scores: dict[str, Any]
+    found: Segments | None
+    told: ObjectTable | None
+    regions: Sequence[tuple[Confusion, dict[str, Any]]]
+
+
 def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
     pair, r, p = loaded.pair, loaded.reference, loaded.prediction
-    metrics = plan.by_markers if by_markers else plan.by_outlines
-    given = plan.options.spacing_of(r)
     try:
-        ignore = None if r.array.dtype == np.bool_ else plan.ignore
-        case = make_case(
-            reference=r.array,
-            prediction=p.array,
-            spacing=given,
-            labels=plan.counted,
-            ignore=ignore,
-            surface=plan.options.surface,
-            relabel=plan.options.relabel,
-        )
-        _check_listed(case, pair, plan)
-        _check_few(case, pair, plan)
-        found = find_segments(case) if plan.objects else None
-        at_hand = {} if found is None else {Contingency: found.contingency}
-        counted, known = measure(case, [_COUNTS, *metrics], at_hand)
-        others = [m for m in metrics if m.statistic is not Confusion]
-        scores = {m.name: m(known[m.statistic], voxel_volume=case.voxel_volume) for m in others}
-        told = None if found is None or by_markers else tell_objects(case, found)
-        regions = [_score_region(region, loaded, ignore, plan) for region in plan.regions]
+        measured = (_measure_tiles if loaded.in_tiles else _measure)(loaded, plan, by_markers)
     except InputError as error:
         named = any(str(path) in str(error) for path in (pair.reference, pair.prediction) if path)
         raise error if named else InputError(f"{pair.reference}: {error}") from None
@@ -122,16 +121,17 @@ def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
             f"{pair.reference}: does not fit in memory with what scoring needs beside it and its "
             f"prediction ({both}); crop it, or score fewer metrics"
         ) from None
+    labels, counts, scores, found, told, regions = measured
     return {
         "case": pair.name,
         "reference": {"path": str(pair.reference), "sha256": loaded.hashes[0]},
         "prediction": {"path": _text(pair.prediction), "sha256": loaded.hashes[1]},
         "shape": list(r.array.shape),
-        "spacing": list(check_spacing(given, r.array.ndim)),
+        "spacing": list(check_spacing(plan.options.spacing_of(r), r.array.ndim)),
         "unit": r.unit,
         "run": plan.fingerprint,
-        "labels": [*counted.labels, *(region.code for region in plan.regions)],
-        "counts": [*_rows(known[Confusion]), *(row for c, _ in regions for row in _rows(c))],
+        "labels": [*labels, *(region.code for region in plan.regions)],
+        "counts": [*_rows(counts), *(row for c, _ in regions for row in _rows(c))],
         "scores": {
             name: _written(score) if np.ndim(score) == 0 else _joined(name, score, regions)
             for name, score in scores.items()
@@ -139,6 +139,68 @@ def _score(loaded: Loaded, plan: Plan, *, by_markers: bool) -> Entry:
         "overlaps": None if found is None else found.listed._asdict(),
         "objects": None if told is None else told.to_record(),
     }
+
+
+def _measure(loaded: Loaded, plan: Plan, by_markers: bool) -> _Measured:
+    r = loaded.reference
+    metrics = plan.by_markers if by_markers else plan.by_outlines
+    ignore = None if r.array.dtype == np.bool_ else plan.ignore
+    case = make_case(
+        reference=r.array,
+        prediction=loaded.prediction.array,
+        spacing=plan.options.spacing_of(r),
+        labels=plan.counted,
+        ignore=ignore,
+        surface=plan.options.surface,
+        relabel=plan.options.relabel,
+    )
+    present = lambda: (distinct(case.reference), distinct(case.prediction))
+    _check_listed(present, loaded.pair, plan)
+    _check_few(len(case.labels), present, loaded.pair, plan)
+    found = find_segments(case) if plan.objects else None
+    at_hand = {} if found is None else {Contingency: found.contingency}
+    counted, known = measure(case, [_COUNTS, *metrics], at_hand)
+    told = None if found is None or by_markers else tell_objects(case, found)
+    regions = [_score_region(region, loaded, ignore, plan) for region in plan.regions]
+    scores = _scores(metrics, known, case.voxel_volume)
+    return _Measured(counted.labels, known[Confusion], scores, found, told, regions)
+
+
+def _measure_tiles(loaded: Loaded, plan: Plan, by_markers: bool) -> _Measured:
+    """As `_measure`, but that what becomes of each object is not told."""
+    r = loaded.reference
+    metrics = plan.by_markers if by_markers else plan.by_outlines
+    case = tiles.make_tiled_case(
+        reference=r.array,
+        prediction=loaded.prediction.array,
+        spacing=plan.options.spacing_of(r),
+        labels=plan.counted,
+        ignore=None if r.array.dtype == np.bool_ else plan.ignore,
+        surface=plan.options.surface,
+        relabel=plan.options.relabel,
+        tile=plan.options.tile,
+    )
+    measured = tiles.measure(case, metrics, objects=plan.objects)
+    present = lambda: tuple(map(np.unique, measured.pairs[:2]))
+    _check_listed(present, loaded.pair, plan)
+    _check_few(len(measured.labels), present, loaded.pair, plan)
+    regions = []
+    for region in plan.regions:
+        own = replace(case, region=region.labels, wanted=(1,), foreground=False, relabel=False)
+        wanted = [m for m in metrics if m.per == "label"]
+        known = tiles.measure(own, wanted).known
+        regions.append((known[Confusion], _scores(wanted, known, case.voxel_volume)))
+    known = measured.known
+    scores = _scores(metrics, known, case.voxel_volume)
+    return _Measured(measured.labels, known[Confusion], scores, measured.segments, None, regions)
+
+
+def _scores(
+    metrics: Sequence[Metric], known: Mapping[type, Any], voxel_volume: float
+) -> dict[str, Any]:
+    """Those that are not read off the counts."""
+    others = [m for m in metrics if m.statistic is not Confusion]
+    return {m.name: m(known[m.statistic], voxel_volume=voxel_volume) for m in others}
 
 
 def _rows(c: Confusion) -> list[list[int]]:
@@ -169,13 +231,13 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _check_listed(case: Case, pair: io.Pair, plan: Plan) -> None:
+def _check_listed(present: _Present, pair: io.Pair, plan: Plan) -> None:
     """A file of class names lists every label: another one is a mistake, not background."""
     if not plan.names or plan.options.labels is not None:
         return
-    for path, labels in ((pair.reference, case.reference), (pair.prediction, case.prediction)):
+    for path, labels in zip((pair.reference, pair.prediction), present(), strict=True):
         known = {*plan.listed, 0, plan.ignore}
-        odd = [k for k in distinct(labels).tolist() if k not in known]
+        odd = [k for k in labels.tolist() if k not in known]
         if odd:
             listed = ", ".join(map(str, plan.listed))
             raise InputError(
@@ -184,12 +246,12 @@ def _check_listed(case: Case, pair: io.Pair, plan: Plan) -> None:
             )
 
 
-def _check_few(case: Case, pair: io.Pair, plan: Plan) -> None:
+def _check_few(labels: int, present: _Present, pair: io.Pair, plan: Plan) -> None:
     """By the first reference, labels are classes; objects here would make a column each."""
-    if plan.labels is not None or len(case.labels) <= MANY_LABELS:
+    if plan.labels is not None or labels <= MANY_LABELS:
         return
-    for path, labels in ((pair.reference, case.reference), (pair.prediction, case.prediction)):
-        count = int(np.count_nonzero(distinct(labels)))
+    for path, own in zip((pair.reference, pair.prediction), present(), strict=True):
+        count = int(np.count_nonzero(own))
         if count > MANY_LABELS:
             raise InputError(
                 f"{path}: has {count} labels, too many to be classes; pass --labels foreground "

@@ -12,7 +12,7 @@ from segjax import io, report
 from segjax._errors import InputError
 from segjax.case import check_spacing
 from segjax.folder.plan import Plan
-from segjax.folder.reading import load
+from segjax.folder.reading import load, opened
 from segjax.objects import ObjectTable, error_map
 from segjax.table import Table, csv_text
 
@@ -63,6 +63,8 @@ def pictures_of(
     overlaid, measured = _deserving(table, plan), _parting(table, plan)
     for name in dict.fromkeys([*overlaid, *measured]):
         pair = pairs[name]
+        if opened(pair, plan.options) is not None:
+            continue  # too large to be looked at
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # all has been said while scoring
             loaded = load(pair, plan.options)
@@ -87,7 +89,7 @@ def pictures_of(
             seen[name] = report.contours(
                 r, p, image=image, spacing=spacing, ignore=ignore, labels=plan.counted
             )
-    shown = {name: seen[name] for name in measured}
+    shown = {name: seen[name] for name in measured if name in seen}
     return pictures, report.gallery(shown) if shown else None
 
 
