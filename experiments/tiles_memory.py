@@ -2,9 +2,10 @@
 
 Balls of many sizes lie anywhere in a cube, across the borders of tiles; of the prediction each
 is moved or missing. Both are Zarr stores, whose empty chunks take no space. A process of its
-own scores them (overlap, objects, surface distances) and tells the most memory it ever had;
-whatever the cube, two tiles, their halo and the libraries are in it, and tables of the objects.
-The whole would need `whole_gb` for its two label maps alone.
+own scores them (overlap and objects; surface distances too, up to `lengths_up_to`, for they take
+longer) and tells the most memory it ever had: whatever the cube, two tiles, their halo and the
+libraries are in it, and tables of the objects. The whole would need `whole_gb` for its two label
+maps alone.
 
     python -m experiments.tiles_memory
     python -m experiments.tiles_memory --sides 256 512   # a quick look
@@ -24,14 +25,14 @@ import numpy as np
 from experiments import _record
 
 
-METRICS = ("dice", "seg", "pq", "f1", "hd95", "assd", "nsd@2")
+COUNTED = ("dice", "seg", "pq", "f1")
+LENGTHS = ("hd95", "assd", "nsd@2")
 _CHILD = """
 import json, resource, sys, time
-from experiments.tiles_memory import METRICS
 from segjax import evaluate_tiled
 start = time.perf_counter()
 scores = evaluate_tiled(
-    reference=sys.argv[1], prediction=sys.argv[2], metrics=METRICS, labels="foreground"
+    reference=sys.argv[1], prediction=sys.argv[2], metrics=sys.argv[3:], labels="foreground"
 )
 seconds = time.perf_counter() - start
 most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -43,9 +44,10 @@ print(json.dumps([{k: float(v) for k, v in scores.items()}, seconds, most]))
 class Config:
     """What may be varied; the defaults are those of the published table."""
 
-    sides: tuple[int, ...] = (512, 1024, 2048)
-    chunk: int = 64
-    per_block: float = 2.0  # balls in 256 x 256 x 256 voxels
+    sides: tuple[int, ...] = (256, 512, 1024, 2048)
+    lengths_up_to: int = 1024
+    chunk: int = 128
+    per_block: float = 1.0  # balls in 256 x 256 x 256 voxels
     radius: int = 24
     seed: int = 0
 
@@ -62,8 +64,9 @@ def _measure(config: Config, side: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / name) for name in ("reference.zarr", "prediction.zarr")]
         balls = _write(config, side, paths)
+        metrics = (*COUNTED, *(LENGTHS if side <= config.lengths_up_to else ()))
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, *paths],
+            [sys.executable, "-c", _CHILD, *paths, *metrics],
             capture_output=True,
             text=True,
             check=True,

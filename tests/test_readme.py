@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 import segjax
@@ -83,6 +84,8 @@ def volumes(tmp_path_factory):
             nifti(place / folder / f"case_{i:03}.nii.gz", x, (0.7, 0.7, 2.0))
     names = {"background": 0, "kidney": 1, "tumour": 2, "cyst": 3}
     dataset(place, labels=names, channel_names={"0": "CT"}, file_ending=".nii.gz", numTraining=3)
+    for name, x in (("big", truth[0]), ("found", truth[1])):
+        zarr.create_array(str(place / f"{name}.zarr"), data=x, chunks=(4, 4, 4))
     for name, x in (("a", truth[0]), ("b", truth[1])):
         nifti(place / f"{name}.nii.gz", x, (0.7, 0.7, 2.0))
     truth, found = SAMPLE / "mask2d.tif", SAMPLE / "pred" / "otsu_cc.tif"

@@ -6,7 +6,7 @@ left over, tiles that hold the other surface are searched, the nearest first, un
 rest could be nearer. Distances are kept as counts of each length.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -174,21 +174,23 @@ class _Search:
 
     def _far(self, place: np.ndarray, best: np.ndarray, label: int, side: int) -> np.ndarray:
         """Look in all tiles that may hold something nearer, from the nearest on."""
-        tiles = self._tiles[side].get(label, [])
-        middle = (place.min(0) + place.max(0)) / 2
-        for tile in sorted(tiles, key=lambda t: self._gap(middle[None], t)[0]):
-            nearer = np.flatnonzero(self._gap(place, tile) < best)
+        tiles = self._tiles[side].get(label)
+        if tiles is None:
+            return best
+        low = tiles * self.case.grid.tile
+        high = np.minimum(low + self.case.grid.tile, self.case.grid.shape) - 1 + self.between
+        # Between the boxes around the places and around the elements that a tile can have.
+        apart = np.maximum(np.maximum(low - place.max(0), place.min(0) - high), 0)
+        gap = ((apart * self.size) ** 2).sum(-1)
+        for i in np.argsort(gap, kind="stable"):
+            if gap[i] >= best.max():
+                break
+            steps = (np.clip(place, low[i], high[i]) - place) * self.size
+            nearer = np.flatnonzero((steps**2).sum(-1) < best)
             if nearer.size:
-                there = self._part(tile, label)[side].place
+                there = self._part(tuple(tiles[i].tolist()), label)[side].place
                 best[nearer] = self._to(there, place[nearer], best[nearer])
         return best
-
-    def _gap(self, place: np.ndarray, tile: tuple[int, ...]) -> np.ndarray:
-        """Squared distance to the nearest element that a tile can have."""
-        box = self.case.grid.box(tile)
-        low = np.array([b.start for b in box])
-        high = np.array([b.stop - 1 + self.between for b in box])
-        return ((np.clip(place, low, high) - place) * self.size) ** 2 @ np.ones(len(box))
 
     def _to(self, there: np.ndarray, place: np.ndarray, best: np.ndarray) -> np.ndarray:
         """The best so far, or the squared distance to the nearest place there."""
@@ -207,18 +209,18 @@ class _Search:
         return best
 
     @cached_property
-    def _tiles(self) -> tuple[dict[int, list[tuple[int, ...]]], ...]:
+    def _tiles(self) -> list[dict[int, np.ndarray]]:
         """The tiles in which each label occurs, by side."""
-        found: tuple[dict[int, list[tuple[int, ...]]], ...] = ({}, {})
+        found: list[dict[int, list[tuple[int, ...]]]] = [{}, {}]
         for tile in self.case.grid.places:
             part = self.case.read(self.case.grid.box(tile))
             for tiles, x in zip(found, (part.reference, part.prediction), strict=True):
                 for label in self._present(x):
                     tiles.setdefault(label, []).append(tile)
-        return found
+        return [{k: np.array(tiles) for k, tiles in side.items()} for side in found]
 
     @cached_property
-    def _part(self):  # type: ignore[no-untyped-def]
+    def _part(self) -> Callable[[tuple[int, ...], int], tuple[Elements, Elements]]:
         """Elements in and around a tile of one label, by tile and label; a few are held."""
 
         @lru_cache(maxsize=_HELD)
