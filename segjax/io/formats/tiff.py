@@ -9,7 +9,7 @@ import numpy as np
 from segjax.io._problem import problem
 from segjax.io.formats import _tiff_spacing
 from segjax.io.stored import Box, StoredArray, mapped, without_channel_axis
-from segjax.io.volume import Volume, blank, check_count, check_size, drop_channel_axis
+from segjax.io.volume import MAX_VOXELS, Volume, blank, check_count, check_size, drop_channel_axis
 
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def open_stored(path: Path, *, max_voxels: int) -> Volume | None:
     with tifffile.TiffFile(path) as file:
         series = _only_series(path, file, labels=True)
         check_count(path, series.shape, max_voxels)
-        check_size(path, series.keyframe.tile or (1,), max_voxels)
+        check_size(path, series.keyframe.tile or (1,), min(max_voxels, MAX_VOXELS))
         _check_whole(path, file, series)
         if "S" in series.axes:
             return None

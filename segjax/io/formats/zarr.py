@@ -11,6 +11,7 @@ import numpy as np
 from segjax.io._problem import problem
 from segjax.io.stored import StoredArray, without_axes
 from segjax.io.volume import (
+    MAX_VOXELS,
     MILLIMETRES,
     Volume,
     blank,
@@ -71,7 +72,7 @@ def _open(path: Path, labels: bool, max_voxels: int) -> Volume:
 
 def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> StoredArray:
     check_count(path, array.shape, max_voxels, array.dtype.itemsize)
-    check_size(path, array.shards or array.chunks, max_voxels)
+    check_size(path, array.shards or array.chunks, min(max_voxels, MAX_VOXELS))
     if array.dtype.kind not in "biuf":
         raise problem(path, f"holds {array.dtype} values", "save integer labels")
     # A pickle among the codecs would run code of whoever wrote the file.
