@@ -6,7 +6,7 @@ left over, tiles that hold the other surface are searched, the nearest first, un
 rest could be nearer. Distances are kept as counts of each length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -47,7 +47,7 @@ def measure_surfaces(case: TiledCase, labels: Sequence[int]) -> SurfaceDistances
     tallies = {k: (_Tally(), _Tally()) for k in labels}
     for box in case.grid.boxes():
         window = case.grid.grown(box, _HALO, _HALO)
-        for label, sides in search.elements(window):
+        for label, sides in search.elements(window).items():
             for i, tally in enumerate(tallies[label]):
                 own = _within(sides[i], search.limits(box))
                 own = Elements(*(x[own.weight > 0] for x in own))
@@ -102,22 +102,19 @@ class _Search:
         ends = zip(box, self.case.grid.shape, strict=True)
         return tuple(slice(b.start, b.stop + (self.between and b.stop == n)) for b, n in ends)
 
-    def elements(self, window: Box) -> Iterator[tuple[int, tuple[Elements, Elements]]]:
-        """Elements of the reference and of the prediction in a box, of each label there."""
+    def elements(self, window: Box) -> dict[int, tuple[Elements, Elements]]:
+        """Elements of the reference and of the prediction in a box, by the labels there."""
         read = self.case.grid.grown(window, 1, 1)  # neighbours tell what is on a surface
         part = self._of_present(self.case.read(read))
         if part is None:
-            return
+            return {}
         origin, limits = [r.start for r in read], self.limits(window)
+        found = {}
         for label, (box, pair) in zip(part.labels, masks_in_boxes(part), strict=True):
             start = np.array([o + (b.start or 0) for o, b in zip(origin, box, strict=True)])
-            yield (
-                label,
-                (
-                    _within(self._elements(pair.first, pair.kept, start), limits),
-                    _within(self._elements(pair.second, pair.kept, start), limits),
-                ),
-            )
+            of_mask = lambda x, start=start, kept=pair.kept: self._elements(x, kept, start)
+            found[label] = tuple(_within(of_mask(x), limits) for x in pair[:2])
+        return found
 
     def _of_present(self, part: Case) -> Case | None:
         """With the labels that are there; None if there is none."""
@@ -226,7 +223,7 @@ class _Search:
         @lru_cache(maxsize=_HELD)
         def part(tile: tuple[int, ...], label: int) -> tuple[Elements, Elements]:
             window = self.case.grid.grown(self.case.grid.box(tile), 1, 1)
-            return dict(self.elements(window))[label]
+            return self.elements(window)[label]
 
         return part
 

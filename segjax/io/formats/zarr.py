@@ -55,7 +55,7 @@ def _open(path: Path, labels: bool, max_voxels: int) -> Volume:
 
     node = zarr.open(str(path), mode="r")
     if isinstance(node, zarr.Array):
-        return Volume(_pixels(path, node, max_voxels, pixels))
+        return Volume(_pixels(path, node, max_voxels))
     if labels and "labels" in node:
         node = _label_image(path, node)
     multiscale = _multiscale(path, node)
