@@ -2,10 +2,10 @@
 
 Balls of many sizes lie anywhere in a cube, across the borders of tiles; of the prediction each
 is moved or missing. Both are Zarr stores, whose empty chunks take no space. A process of its
-own scores them (overlap and objects; surface distances too, up to `lengths_up_to`, for they take
-longer) and tells the most memory it ever had: whatever the cube, two tiles, their halo and the
-libraries are in it, and tables of the objects. The whole would need `whole_gb` for its two label
-maps alone.
+own scores them and tells the most memory it ever had: whatever the cube, two tiles, their halo and
+the libraries are in it, and tables of the objects. Once it scores overlap and objects, and once
+surface distances too (up to `lengths_up_to`, for they take longer), whose halos are whole only
+in a cube of four tiles a side. The whole would need `whole_gb` for its two label maps alone.
 
     python -m experiments.tiles_memory
     python -m experiments.tiles_memory --sides 256 512   # a quick look
@@ -56,15 +56,19 @@ SMOKE = Config(sides=(40,), chunk=16, per_block=2000.0, radius=5)
 
 
 def run(config: Config) -> list[dict[str, Any]]:
-    """One row per size."""
-    return [_measure(config, side) for side in config.sides]
+    """One row per size and what is scored."""
+    rows = []
+    for side in config.sides:
+        rows.append(_measure(config, side, COUNTED))
+        if side <= config.lengths_up_to:
+            rows.append(_measure(config, side, COUNTED + LENGTHS))
+    return rows
 
 
-def _measure(config: Config, side: int) -> dict[str, Any]:
+def _measure(config: Config, side: int, metrics: tuple[str, ...]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / name) for name in ("reference.zarr", "prediction.zarr")]
         balls = _write(config, side, paths)
-        metrics = (*COUNTED, *(LENGTHS if side <= config.lengths_up_to else ()))
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, *paths, *metrics],
             capture_output=True,
@@ -77,6 +81,7 @@ def _measure(config: Config, side: int) -> dict[str, Any]:
     unit = 1 if sys.platform == "darwin" else 1024
     return {
         "side": side,
+        "scored": "counts" if metrics == COUNTED else "counts and lengths",
         "voxels": side**3,
         "balls": balls,
         "whole_gb": round(2 * 2 * side**3 / 1e9, 2),

@@ -186,11 +186,17 @@ def stores(path, array):
     return [path / name for name in (*names, "o.ome.zarr")]
 
 
+def opened(path):
+    volume = io.open_labels(path)
+    assert volume is not None
+    return volume
+
+
 def test_every_store_gives_the_boxes_of_its_array(tmp_path, rng):
     array = rng.integers(0, 300, (9, 8, 7)).astype(np.uint16)
     box = (slice(2, 9), slice(0, 3), slice(5, 7))
     for path in stores(tmp_path, array):
-        volume, whole = io.open_labels(path), io.read_labels(path)
+        volume, whole = opened(path), io.read_labels(path)
         np.testing.assert_array_equal(volume.array[box], whole.array[box], err_msg=path.name)
         assert volume.array.shape == whole.array.shape == array.shape
         assert (volume.spacing, volume.unit) == (whole.spacing, whole.unit)
@@ -210,7 +216,7 @@ def test_hostile_stores_are_refused(tmp_path):
     good = tmp_path / "good.npy"
     np.save(good, np.arange(12, dtype=np.int16).reshape(3, 4) - 4)
     with pytest.raises(InputError, match=r"good\.npy: holds negative labels"):
-        io.open_labels(good).array[slice(0, 2), slice(0, 2)]
+        opened(good).array[slice(0, 2), slice(0, 2)]
     (tmp_path / "cut.npy").write_bytes(good.read_bytes()[:-1])
     np.save(tmp_path / "float.npy", np.eye(3))
     np.save(tmp_path / "pickle.npy", np.array([{}, {}]), allow_pickle=True)
