@@ -12,6 +12,7 @@ ROOT = Path(segjax.__file__).parent
 # Each may import those before it; rooms in one tuple do not import each other.
 ORDER = (
     ("_errors", "_version"),
+    ("hosts",),
     ("_numerics",),
     ("_compiling",),
     ("ops",),

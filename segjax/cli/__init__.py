@@ -18,6 +18,7 @@ import click
 from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.cli import _gates
+from segjax.cli._hosts import joined_hosts, leave_if_joined, on_hosts, without_hosts
 from segjax.cli._options import numbers
 from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}; free some space or choose another place")
+    leave_if_joined(BAD_INPUT)
     return BAD_INPUT
 
 
@@ -198,6 +200,7 @@ def command() -> None:
     "metrics.json.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@on_hosts
 @click.option("--allow-spacing-mismatch", is_flag=True, help="Score files whose headers disagree.")
 @click.option("--max-voxels", type=click.IntRange(min=1), help="Refuse larger files.")
 @click.option(
@@ -229,6 +232,9 @@ def evaluate(
     output: Path | None,
     resume: bool,
     images: Path | None,
+    hosts: str | None,
+    host_id: int | None,
+    host_count: int | None,
     max_voxels: int | None,
     tile: str | None,
     replicates: int | None,
@@ -257,6 +263,7 @@ def evaluate(
     wanted_labels = _labels(labels)
     wanted_spacing = numbers(spacing, "--spacing")
     wanted_tile = _tile(tile)
+    joined_to = joined_hosts(hosts, host_id, host_count)
 
     from segjax import folder
     from segjax.folder.formats import FORMATS
@@ -278,14 +285,22 @@ def evaluate(
         **rest,
     )
     arguments = {"output": output, "resume": resume, "images": images}
-    typed = shlex.join(["segjax", *context.obj])
+    typed = shlex.join(["segjax", *without_hosts(context.obj)])
     shape = FORMATS.get("json" if as_json else printed or "")
     with Progress(hidden=quiet or shape is not None) as progress:
         report = folder.run(
-            first, second, options, progress=progress.update, command=typed, **arguments
+            first,
+            second,
+            options,
+            progress=progress.update,
+            command=typed,
+            hosts=joined_to,
+            **arguments,
         )
     try:
-        if shape is None:
+        if not joined_to.first:
+            pass
+        elif shape is None:
             _print(report)
         else:
             text = shape.write(report.table, report.summary)
@@ -297,7 +312,7 @@ def evaluate(
     for line in () if before is None else _gates.on_baseline(report.summary, before):
         click.echo(f"note: {line}", err=True)
     failed = list(_gates.failures(gates, drops, report.summary, before))
-    for line in failed:
+    for line in failed if joined_to.first else ():
         click.echo(f"segjax: gate failed: {line}", err=True)
     return GATE_FAILED if failed else PASS
 

@@ -15,10 +15,12 @@ from segjax import io
 from segjax._compiling import counting_compilations, keep_compiled
 from segjax._errors import InputError
 from segjax._version import __version__
+from segjax.folder.journals import Entry, join_journals, open_journal
 from segjax.folder.plan import OBJECT_METRICS as OBJECT_METRICS, Options as Options
-from segjax.folder.scoring import Entry, Progress, open_journal, score_all
+from segjax.folder.scoring import Progress, score_all
 from segjax.folder.tabulating import notes_on_annotation, notes_on_pieces, objects_of, tabulate
 from segjax.folder.writing import images_in, pictures_of, write
+from segjax.hosts import ALONE, Hosts, hosts_of_jax
 from segjax.leaderboard.summary import summarise
 from segjax.metrics import get_metric
 from segjax.table import Table, jsonable
@@ -32,7 +34,7 @@ class Report:
         table: every score.
         summary: the content of `summary.json`.
         files: what was written, by kind: "scores", "summary", "report",
-            and "objects" if labels are objects.
+            and "objects" if labels are objects. Of several hosts the first alone writes.
         reused: cases taken from an earlier run.
     """
 
@@ -51,6 +53,7 @@ def evaluate_folder(
     resume: bool = False,
     images: str | Path | None = None,
     progress: Progress | None = None,
+    hosts: bool = False,
     **options: Any,
 ) -> Table:
     """Score a folder of predictions against a folder of references, or two files.
@@ -66,6 +69,8 @@ def evaluate_folder(
         resume: take from the journal in `output` what is there already.
         images: folder of the images that were segmented, to lay the pictures over.
         progress: called with (cases done, cases, name) after each case.
+        hosts: share the cases among all processes that `jax.distributed.initialize` has brought
+            together; each has to call this, sees the folders, and gets the whole table.
         **options: see `Options`.
 
     Returns:
@@ -85,6 +90,7 @@ def evaluate_folder(
         resume=resume,
         images=images,
         progress=progress,
+        hosts=hosts_of_jax() if hosts else ALONE,
     ).table
 
 
@@ -98,8 +104,28 @@ def run(
     images: str | Path | None = None,
     progress: Progress | None = None,
     command: str = "",
+    hosts: Hosts = ALONE,
 ) -> Report:
     """Do what `evaluate_folder` says, and return all that it found."""
+    with hosts.together():
+        report = _run(
+            reference, prediction, options, output, resume, images, progress, command, hosts
+        )
+        hosts.gather("written")
+    return report
+
+
+def _run(
+    reference: str | Path,
+    prediction: str | Path | None,
+    options: Options,
+    output: str | Path | None,
+    resume: bool,
+    images: str | Path | None,
+    progress: Progress | None,
+    command: str,
+    hosts: Hosts,
+) -> Report:
     start = time.perf_counter()
     for name in (*(options.metrics or ()), *options.also):
         get_metric(name)  # before anything is read
@@ -110,13 +136,15 @@ def run(
     pairing = io.pair(reference, prediction)
     if options.missing_as_empty:
         pairing = pairing.with_missing_as_empty()
-    journal = None if output is None else open_journal(Path(output), resume)
+    journal = None if output is None else open_journal(Path(output), resume, hosts)
     with counting_compilations() as compilations:
         try:
-            scored = score_all(pairing, options, journal, progress)
+            scored = score_all(pairing, options, journal, progress, hosts)
         finally:
             if journal is not None:
                 journal.close()
+        if output is not None:
+            join_journals(Path(output), [*scored.entries, *scored.markers], hosts)
         plan, entries = scored.plan, scored.entries
         plan.notes.extend(notes_on_annotation(pairing, scored))
         plan.notes.extend(notes_on_pieces(scored.entries))
@@ -156,7 +184,7 @@ def run(
     summary["seconds"] = round(time.perf_counter() - start, 3)
     summary = jsonable(summary)
     files: dict[str, Path] = {}
-    if output is not None:
+    if output is not None and hosts.first:
         pictures, surfaces = pictures_of(table, pairing, plan, beneath)
         files = write(Path(output), table, summary, objects, pictures, surfaces)
     return Report(table=table, summary=summary, files=files, reused=scored.reused)

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -145,23 +145,29 @@ def read_ahead(pairs: Sequence[io.Pair], read: Callable[[io.Pair], T]) -> Iterat
 
 @contextmanager
 def doubts_noted() -> Iterator[list[str]]:
-    """Gather what is said of odd label maps into one note a kind; show other warnings after.
+    """Gather what is said of odd label maps, for `summed_up`; show other warnings after.
 
     Around the threads that read and not in them: the settings of warnings are the process's.
     """
-    notes: list[str] = []
+    doubts: list[str] = []
     with warnings.catch_warnings(record=True) as said:
         for kind in _NOTED:
             warnings.filterwarnings("always", f".*: {kind}")
-        yield notes
+        yield doubts
+    for w in said:
+        if any(kind in str(w.message) for kind in _NOTED):
+            doubts.append(str(w.message))
+        else:
+            warnings.showwarning(w.message, w.category, w.filename, w.lineno)
+
+
+def summed_up(doubts: Iterable[str]) -> Iterator[str]:
+    """One note for each kind of doubt: the first, and how many more files it is of."""
     for kind in _NOTED:
-        texts = sorted(str(w.message) for w in said if kind in str(w.message))
+        texts = sorted({text for text in doubts if kind in text})
         if texts:
             more = f" (and {len(texts) - 1} more files)" if len(texts) > 1 else ""
-            notes.append(texts[0] + more)
-    for w in said:
-        if not any(kind in str(w.message) for kind in _NOTED):
-            warnings.showwarning(w.message, w.category, w.filename, w.lineno)
+            yield texts[0] + more
 
 
 def sha256(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Score pair after pair, keeping a journal from which a run can be resumed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,16 +11,17 @@ from segjax import io, tiles
 from segjax._errors import InputError
 from segjax.case import check_spacing, distinct, make_case
 from segjax.evaluation import measure
+from segjax.folder.journals import Entry, by_case, entries_left
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
-from segjax.folder.reading import Loaded, doubts_noted, load, read_ahead, sha256
+from segjax.folder.reading import Loaded, doubts_noted, load, read_ahead, sha256, summed_up
 from segjax.folder.regions import Region, score_region
+from segjax.hosts import ALONE, Hosts
 from segjax.metrics import Metric, get_metric
 from segjax.objects import ObjectTable, tell_objects
 from segjax.statistics import Confusion, Contingency, Segments, find_segments
 
 
 Progress: TypeAlias = Callable[[int, int, str], None]
-Entry: TypeAlias = dict[str, Any]
 # Labels that occur in the reference and in the prediction, which takes time to find out.
 _Present: TypeAlias = Callable[[], Sequence[np.ndarray]]
 
@@ -48,53 +49,81 @@ def score_all(
     options: Options,
     journal: io.Journal | None,
     progress: Progress | None,
+    hosts: Hosts = ALONE,
 ) -> Scored:
-    """Score what the journal does not hold.
+    """Score what the journals do not hold, each host its share.
 
     Raises:
         InputError: if a pair cannot be scored, or the run is interrupted; the journal then
             holds what was scored before.
     """
-    earlier = _earlier(journal)
-    entries: list[Entry] = []
-    reused = tiled = 0
-    cases = len(pairing.pairs)
-    pairs = [*pairing.pairs]
-    try:
-        with doubts_noted() as doubts:
-            first = load(pairing.pairs[0], options)
-            plan = make_plan(pairing, options, first.pair.name, first.reference)
-            _check_same_run(journal, earlier, plan)
-            at_hand = {first.pair: first}
-            del first
-            if plan.by_markers:
-                pairs += [replace(pair, name=f"{pair.name} (TRA)") for pair in pairing.markers]
+    with doubts_noted() as doubts:
+        left = hosts.gather(entries_left(journal, hosts))
+        earlier = by_case(entry for part in left for entry in part)
+        first = load(pairing.pairs[0], options)
+        plan = make_plan(pairing, options, first.pair.name, first.reference)
+        _check_same_run(journal, earlier, plan)
+        pairs = [*pairing.pairs]
+        if plan.by_markers:
+            pairs += [replace(pair, name=f"{pair.name} (TRA)") for pair in pairing.markers]
+        work = _Work(plan, len(pairing.pairs), earlier, journal, progress)
+        work.at_hand[first.pair] = first
+        del first
+        # What is left comes first, so that each host has as much of it.
+        dealt = sorted(range(len(pairs)), key=lambda i: pairs[i].name in earlier)
+        shares = hosts.gather(work.do([(i, pairs[i]) for i in hosts.share(dealt)]))
+    entries = dict(item for done, _, _ in shares for item in done)
+    plan.notes.extend(summed_up(text for told in hosts.gather(doubts) for text in told))
+    ordered = [entries[i] for i in range(len(pairs))]
+    reused, tiled = (sum(share[i] for share in shares) for i in (1, 2))
+    if tiled:
+        plan.notes.append(
+            f"{tiled} of {len(pairs)} images were read in tiles: there are no pictures of "
+            "them, and it is not told what becomes of each object"
+        )
+    return Scored(plan, ordered[: work.cases], ordered[work.cases :], reused)
 
-            def read(pair: io.Pair) -> Loaded | Entry:
-                again = at_hand.pop(pair, None)
-                return _recall(pair, earlier) or again or load(pair, options)
 
-            for i, loaded in enumerate(read_ahead(pairs, read)):
-                if isinstance(loaded, dict):
-                    entries.append(loaded)
-                    reused += i < cases
+@dataclass
+class _Work:
+    """What scoring a share takes; `at_hand` is what has been read before."""
+
+    plan: Plan
+    cases: int
+    earlier: Mapping[str, Entry]
+    journal: io.Journal | None
+    progress: Progress | None
+    at_hand: dict[io.Pair, Loaded] = field(default_factory=dict)
+
+    def do(self, share: Sequence[tuple[int, io.Pair]]) -> tuple[list[tuple[int, Entry]], int, int]:
+        """The entry of each numbered pair; cases of an earlier run, and pairs read in tiles."""
+        done: list[tuple[int, Entry]] = []
+        reused = tiled = 0
+        self.at_hand = {pair: self.at_hand[pair] for _, pair in share if pair in self.at_hand}
+        try:
+            for (i, pair), read in zip(
+                share, read_ahead([pair for _, pair in share], self._read), strict=True
+            ):
+                if isinstance(read, dict):
+                    done.append((i, read))
+                    reused += i < self.cases
                 else:
-                    tiled += loaded.in_tiles
-                    entries.append(_score(loaded, plan, by_markers=i >= cases))
-                    if journal is not None:
-                        journal.append(entries[-1])
-                if progress is not None:
-                    progress(i + 1, len(pairs), pairs[i].name)
-        plan.notes.extend(doubts)
-        if tiled:
-            plan.notes.append(
-                f"{tiled} of {len(pairs)} images were read in tiles: there are no pictures of "
-                "them, and it is not told what becomes of each object"
-            )
-    except KeyboardInterrupt:
-        kept = "run again with --resume to finish" if journal else "pass --output to keep them"
-        raise InputError(f"stopped after {len(entries)} of {len(pairs)} cases; {kept}") from None
-    return Scored(plan, entries[:cases], entries[cases:], reused)
+                    tiled += read.in_tiles
+                    done.append((i, _score(read, self.plan, by_markers=i >= self.cases)))
+                    if self.journal is not None:
+                        self.journal.append(done[-1][1])
+                if self.progress is not None:
+                    self.progress(len(done), len(share), pair.name)
+        except KeyboardInterrupt:
+            mend = "run again with --resume to finish"
+            if self.journal is None:
+                mend = "pass --output to keep them"
+            raise InputError(f"stopped after {len(done)} of {len(share)} cases; {mend}") from None
+        return done, reused, tiled
+
+    def _read(self, pair: io.Pair) -> Loaded | Entry:
+        again = self.at_hand.pop(pair, None)
+        return _recall(pair, self.earlier) or again or load(pair, self.plan.options)
 
 
 class _Measured(NamedTuple):
@@ -265,20 +294,6 @@ def _written(score: Any) -> Any:
         return [_written(value) for value in score]
     value = float(score)
     return None if np.isnan(value) else value if np.isfinite(value) else str(value)
-
-
-def open_journal(output: Path, resume: bool) -> io.Journal:
-    """Make the output folder, and open the journal in it; without `resume` it starts empty."""
-    return io.Journal.open(io.output_folder(output) / "cases.jsonl", resume=resume)
-
-
-def _earlier(journal: io.Journal | None) -> dict[str, Entry]:
-    entries = [] if journal is None else journal.entries
-    whole = {"case", "reference", "prediction", "shape", "spacing", "unit", "run", "labels"}
-    whole |= {"counts", "scores", "objects"}
-    if any(not whole <= entry.keys() for entry in entries):
-        raise InputError(f"{journal.path}: is no journal of segjax; choose another --output")  # type: ignore[union-attr]
-    return {entry["case"]: entry for entry in entries}
 
 
 def _recall(pair: io.Pair, earlier: Mapping[str, Entry]) -> Entry | None:

@@ -39,5 +39,6 @@ from segjax.io.volume import (
 from segjax.io.write import (
     Journal as Journal,
     output_folder as output_folder,
+    read_journal as read_journal,
     write_atomic as write_atomic,
 )

@@ -127,6 +127,15 @@ class Journal:
             pass  # The next resume will forget it.
 
 
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """The entries of a journal that another may be writing; a torn last line is passed over.
+
+    Raises:
+        InputError: if it cannot be read, or holds something else.
+    """
+    return _entries(path)[0]
+
+
 def _entries(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The entries of a journal and how many bytes they take."""
     try:

@@ -373,10 +373,13 @@ def _in_chunks(
     errors: bool,
     *data: Any,
 ) -> np.ndarray:
-    """Draw weights and estimate, chunk by chunk, over all devices: [kind, replicate, column]."""
+    """Draw weights and estimate, chunk by chunk, over this host's devices.
+
+    Indexed by kind, replicate and column.
+    """
     drawn = items.size if items.kind != "within" else items.units * items.most
     chunk, chunks = _chunks(count, max(drawn, items.size))
-    devices = len(jax.devices())
+    devices = jax.local_device_count()
     with jax.threefry_partitionable(False), jax.enable_x64(True):  # drawn on one device each
         program = _program(items.kind, chunk, items.size, items.most, estimate, errors, devices)
         found = program(_keys(key, chunks, devices), items.slots, data)
@@ -410,7 +413,8 @@ def _program(
 
     if devices == 1:
         return jax.jit(several)
-    mesh = jax.make_mesh((devices,), ("replicate",), axis_types=(jax.sharding.AxisType.Auto,))
+    axes = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((devices,), ("replicate",), axes, devices=jax.local_devices()[:devices])
     over, everywhere = PartitionSpec("replicate"), PartitionSpec()
     return jax.jit(
         jax.shard_map(

@@ -12,8 +12,8 @@ from segjax import io
 from segjax._compiling import keep_compiled
 from segjax._errors import InputError
 from segjax._version import __version__
-from segjax.folder.reading import doubts_noted, read_ahead, sha256
-from segjax.folder.scoring import open_journal
+from segjax.folder.journals import open_journal
+from segjax.folder.reading import doubts_noted, read_ahead, sha256, summed_up
 from segjax.quality.assessments import Assessments, is_higher_better
 from segjax.quality.journal import entries_by_case, entry_of, recalled
 from segjax.quality.pairs import pair_images
@@ -153,7 +153,7 @@ def run(
     finally:
         if journal is not None:
             journal.close()
-    calibrations, notes = assessor.calibrations, [*doubts]
+    calibrations, notes = assessor.calibrations, [*summed_up(doubts)]
     if known:
         learned = calibrate_on(known, segmented, found, calibrations)
         calibrations = learned.by_metric
