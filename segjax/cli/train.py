@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from segjax._errors import InputError
+from segjax.cli._hosts import joined_hosts, on_hosts
 from segjax.cli._text import split
 
 
@@ -45,6 +46,7 @@ _PRESETS = ("nuclei-2d", "nuclei-2d-paper", "nuclei-3d")
 @click.option("--validate-every", type=click.IntRange(min=1), help="Updates between validations.")
 @click.option("--seed", type=int, help="Of the weights and of all that is drawn.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
+@on_hosts
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing on the way.")
 def train(
     output: Path,
@@ -56,6 +58,9 @@ def train(
     targets: str | None,
     start: str | None,
     resume: bool,
+    hosts: str | None,
+    host_id: int | None,
+    host_count: int | None,
     quiet: bool,
     **changes: Any,
 ) -> int:
@@ -70,6 +75,7 @@ def train(
     """  # noqa: D301
     if (images is None) != (labels is None):
         raise InputError("give both --images and --labels, or neither")
+    joined_to = joined_hosts(hosts, host_id, host_count)
 
     from segjax.cli.assess import channel_of
     from segjax.quality.annotated import read_pools
@@ -95,10 +101,12 @@ def train(
         resume=resume,
         pools=pools,
         start=first,
-        on_progress=None if quiet else _print,
+        on_progress=_print if joined_to.first and not quiet else None,
     )
     data = "simulated nuclei" if images is None else f"images annotated by a user ({images.name})"
     assessor = make_assessor(trained, name=output.name, data=data, pools=pools)
+    if not joined_to.first:
+        return 0
     path = output / "weights.npz"
     save_weights(path, assessor)
     for metric, result in assessor.card.results.items():

@@ -74,7 +74,7 @@ def make_assessor(
 def held_out(run: Run, stream: int, count: int) -> Iterator[HeldOut]:
     """Pairs of a stream of a run that are never trained on, in batches."""
     for pair, _ in run.hold_out(stream, count):
-        yield HeldOut(*(np.asarray(x) for x in (pair.image, pair.evaluated, *pair[2:4])))
+        yield HeldOut(*run.on_host(pair.image, pair.evaluated, *pair[2:4]))
 
 
 def predicted(assessor: Assessor, batches: Iterable[HeldOut]) -> Predicted:

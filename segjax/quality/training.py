@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from jaxtyping import Array, Float, Int, Key, UInt32
 
 from segjax._compiling import keep_compiled
 from segjax._errors import InputError
+from segjax.hosts import hosts_of_jax
 from segjax.io import write_atomic
 from segjax.quality.checkpoint import Checkpoints
 from segjax.quality.log import Log, Progress
@@ -161,6 +163,9 @@ def train(
 ) -> Trained:
     """Train a network on pairs made on the device, over all devices.
 
+    Also over those of other hosts, if `jax.distributed.initialize` has been called on each: all
+    of them then train with the same arguments, and save to one folder that all of them see.
+
     Args:
         training: everything that fixes the run.
         output: folder for `training.json`, `log.csv` and `checkpoints/`; nothing is written
@@ -175,16 +180,20 @@ def train(
         InputError: if the folder holds another run, or weights do not fit the network.
     """
     keep_compiled()
+    hosts = hosts_of_jax()
     run = Run(training, pools)
     state, best, seconds = run.first(start), None, 0.0
     checkpoints = log = None
     if output is not None:
         folder = Path(output)
-        _claim(folder, training, resume)
+        with hosts.together():
+            if hosts.first:
+                _claim(folder, training, resume)
+            hosts.gather("claimed")
         checkpoints = Checkpoints(folder / "checkpoints")
         if resume and (kept := checkpoints.load((state, _no_best(state), np.zeros(())))):
             state, best, seconds = kept[0], kept[1], float(kept[2])
-        log = Log(folder, after=int(state.step))
+        log = Log(folder, after=int(state.step)) if hosts.first else None
     best = best or _no_best(state)
     validation = list(run.hold_out(VALIDATION, training.validation))
     began, before, losses = time.monotonic() - seconds, int(state.step), []
@@ -214,7 +223,8 @@ def train(
     if checkpoints is not None:
         checkpoints.close()
     seen = int(best.step) * training.batch + (0 if start is None else start.card.samples)
-    return Trained(training, best.weights, int(best.step), seen, seconds)
+    weights = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), best.weights)  # this host's own
+    return Trained(training, weights, int(best.step), seen, seconds)
 
 
 class Run:
@@ -222,15 +232,18 @@ class Run:
 
     def __init__(self, training: Training, pools: Pools | None = None):
         self.training = training
-        self.pools = pools or Pools(None, None)
         self.program = program_of(training.network)
-        mesh = jax.make_mesh((_devices(training.batch),), ("batch",), axis_types=_AUTO)
+        devices = _sharing(training.batch)
+        mesh = jax.make_mesh((len(devices),), ("batch",), _AUTO, devices=devices)
         self.replicated = NamedSharding(mesh, PartitionSpec())
         self.split = NamedSharding(mesh, PartitionSpec("batch"))
+        self.pools = jax.device_put(pools or Pools(None, None), self.replicated)
         self.optimiser = _optimiser(training)
-        self._advance = jax.jit(self._steps, static_argnames="steps", donate_argnums=0)
+        everywhere = partial(jax.jit, out_shardings=self.replicated)
+        self._advance = everywhere(self._steps, static_argnames="steps", donate_argnums=0)
         self._make = jax.jit(self.make)
-        self._predict = jax.jit(self.program.predict)
+        self._predict = everywhere(self.program.predict)
+        self._whole = everywhere(lambda *x: x)
 
     def first(self, start: Assessor | None) -> State:
         if start is None:
@@ -317,14 +330,16 @@ class Run:
         for block in range(-(-count // size)):
             yield self._make(self.keys(stream, block, size), self.pools.held)
 
+    def on_host(self, *arrays: Array) -> tuple[np.ndarray, ...]:
+        """Arrays that are spread over the devices, whole."""
+        return tuple(np.asarray(x) for x in self._whole(*arrays))
+
     def validate(self, weights: Weights, held: list[tuple[Pair, Array]]) -> list[Any]:
         """How well each output agrees with its target."""
         predicted = [self._predict(weights, p.image, p.coded).scores for p, _ in held]
         predicted = np.concatenate([np.asarray(p) for p in predicted])
-        true, counted = (
-            np.concatenate([np.asarray(getattr(p, name)) for p, _ in held])
-            for name in ("scores", "counted")
-        )
+        known = [self.on_host(p.scores, p.counted) for p, _ in held]
+        true, counted = (np.concatenate(x) for x in zip(*known, strict=True))
         return [agreement(*x) for x in _columns(predicted, true, counted)]
 
 
@@ -343,9 +358,14 @@ def _columns(
         yield predicted[counted[:, i], i], true[counted[:, i], i]
 
 
-def _devices(batch: int) -> int:
-    """As many devices as share a batch evenly."""
-    return max(n for n in range(1, jax.device_count() + 1) if batch % n == 0)
+def _sharing(batch: int) -> list[jax.Device]:
+    """Devices that share a batch evenly: as many as there can be, of each host as many."""
+    by_host = [jax.local_devices(process_index=i) for i in range(jax.process_count())]
+    if batch % len(by_host):
+        raise InputError(f"{len(by_host)} hosts cannot share a batch of {batch} evenly; change it")
+    most = min(map(len, by_host))
+    each = max(n for n in range(1, most + 1) if batch % (n * len(by_host)) == 0)
+    return [device for devices in by_host for device in devices[:each]]
 
 
 def _optimiser(t: Training) -> Any:
