@@ -5,7 +5,9 @@ arrays: no accelerator has to take part, and a host may wait for a slow one as l
 """
 
 import json
+import socket
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from segjax._errors import InputError
 T = TypeVar("T")
 
 _PIECE = 2**20  # bytes: a message of the runtime must be below 4 MB
+_SECONDS = 300.0  # to wait for host 0 to be started
+_GIVE_ALL = "give ADDRESS:PORT of host 0, with --host-id and --host-count"
 _PATIENCE = 10**9  # ms to wait for a slow host; one that is gone is found by its heartbeat
 _found = count()  # of what is told, the number; alike on all hosts
 
@@ -119,17 +123,37 @@ def join(coordinator: str, index: int | None = None, number: int | None = None) 
     if not auto and not (address and port.isdigit() and 0 < int(port) < 2**16):
         raise InputError(f"--hosts takes ADDRESS:PORT of host 0, or auto; got {coordinator!r}")
     if not auto and (index is None or number is None):
-        raise InputError("--hosts ADDRESS:PORT goes with --host-id and --host-count; give both")
+        raise InputError(f"{coordinator} alone does not say who this is; {_GIVE_ALL}")
     if index is not None and number is not None and not 0 <= index < number:
         raise InputError(f"--host-id is {index}; of {number} hosts it is one from 0 up")
+    if index:
+        _reach(address, int(port))  # the runtime would abort the process
     import jax
 
     try:
         jax.distributed.initialize(None if auto else coordinator, number, index)
     except (RuntimeError, ValueError) as error:
-        text = str(error).splitlines()[0]
-        raise InputError(f"--hosts {coordinator}: cannot be joined ({text}); check it") from None
+        mend = "check the address" if not auto else _GIVE_ALL
+        said = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(f"--hosts {coordinator}: cannot be joined ({said}); {mend}") from None
     return hosts_of_jax()
+
+
+def _reach(address: str, port: int) -> None:
+    """Wait until host 0 listens."""
+    until = time.monotonic() + _SECONDS
+    while True:
+        try:
+            socket.create_connection((address.strip("[]"), port), timeout=_SECONDS).close()
+        except OSError as error:
+            if time.monotonic() > until:
+                raise InputError(
+                    f"--hosts {address}:{port}: nobody answers there ({error.strerror or error}); "
+                    "check the address, and that host 0 has been started"
+                ) from None
+            time.sleep(0.5)
+        else:
+            return
 
 
 def hosts_of_jax() -> Hosts:

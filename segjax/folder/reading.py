@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -161,7 +161,7 @@ def doubts_noted() -> Iterator[list[str]]:
             warnings.showwarning(w.message, w.category, w.filename, w.lineno)
 
 
-def summed_up(doubts: Iterable[str]) -> Iterator[str]:
+def summed_up(doubts: Sequence[str]) -> Iterator[str]:
     """One note for each kind of doubt: the first, and how many more files it is of."""
     for kind in _NOTED:
         texts = sorted({text for text in doubts if kind in text})

@@ -73,7 +73,7 @@ def score_all(
         dealt = sorted(range(len(pairs)), key=lambda i: pairs[i].name in earlier)
         shares = hosts.gather(work.do([(i, pairs[i]) for i in hosts.share(dealt)]))
     entries = dict(item for done, _, _ in shares for item in done)
-    plan.notes.extend(summed_up(text for told in hosts.gather(doubts) for text in told))
+    plan.notes.extend(summed_up([text for told in hosts.gather(doubts) for text in told]))
     ordered = [entries[i] for i in range(len(pairs))]
     reused, tiled = (sum(share[i] for share in shares) for i in (1, 2))
     if tiled:

@@ -19,11 +19,21 @@ class Checkpoints:
         self._manager = orbax.CheckpointManager(folder.resolve(), options=options)
 
     def save(self, step: int, state: Any) -> None:
-        """Write a checkpoint and wait until it is on the disk."""
-        if step in self._manager.all_steps():  # a damaged one that was passed over
-            self._manager.delete(step)
-        self._manager.save(step, args=self._orbax.args.StandardSave(state), force=True)
-        self._manager.wait_until_finished()
+        """Write a checkpoint and wait until it is on the disk.
+
+        Raises:
+            InputError: if it cannot be written; those before are as they were.
+        """
+        try:
+            if step in self._manager.all_steps():  # a damaged one that was passed over
+                self._manager.delete(step)
+            self._manager.save(step, args=self._orbax.args.StandardSave(state), force=True)
+            self._manager.wait_until_finished()
+        except Exception as error:  # orbax raises whatever its storage does
+            raise InputError(
+                f"{self._manager.directory}: the checkpoint of step {step} cannot be written "
+                f"({str(error).splitlines()[0][:200]}); free some space, then go on by resuming"
+            ) from error
 
     def load(self, like: Any) -> Any | None:
         """The last checkpoint, of the structure and on the devices of `like`; None without any.

@@ -35,7 +35,7 @@ class Progress:
     validation: Mapping[str, Agreement]
 
     @property
-    def row(self) -> dict[str, float]:
+    def row(self) -> dict[str, int | float]:
         """What is logged of it."""
         row = {
             "pairs": self.pairs,
@@ -66,7 +66,7 @@ class Log:
 
             self.events = SummaryWriter(str(folder / "events"), purge_step=after or None)
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def write(self, step: int, values: Mapping[str, int | float]) -> None:
         """Add one line: the step, and what there is to say of it."""
         self.rows.append({"step": step, **values})
         self._store()

@@ -358,7 +358,7 @@ def _columns(
         yield predicted[counted[:, i], i], true[counted[:, i], i]
 
 
-def _sharing(batch: int) -> list[jax.Device]:
+def _sharing(batch: int) -> list[Any]:
     """Devices that share a batch evenly: as many as there can be, of each host as many."""
     by_host = [jax.local_devices(process_index=i) for i in range(jax.process_count())]
     if batch % len(by_host):
