@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 NAPARI := .venv-napari
 
-.PHONY: help demo test test-napari lint types bench docs links clean
+.PHONY: help demo test soak test-napari lint types bench docs links clean
 
 help:
 	@echo "make demo   install segjax, evaluate a real sample, print where the report is"
 	@echo "make test   install the development extras, lint, check types, run the tests"
+	@echo "make soak   kill commands 100 times, run four hosts: some twenty minutes"
 	@echo "make test-napari   the same for the napari plugin, in an environment of its own (1.5 GB)"
 	@echo "make bench  time segjax against its peers, interleaved"
 	@echo "make docs   run the notebooks, write the book: build/docs/index.html"
@@ -30,6 +31,10 @@ demo: $(VENV)/segjax
 
 test: lint types
 	$(BIN)/python -m pytest -n auto
+
+# The same tests as in make test, with many more moments at which commands are killed.
+soak: $(VENV)/dev
+	SEGJAX_SOAK=1 $(BIN)/python -m pytest -s tests/test_kills.py tests/test_hosts.py
 
 # napari and Qt are large, and nothing else needs them.
 $(NAPARI)/ready: pyproject.toml

@@ -59,6 +59,7 @@ def test_packed_counting_lowers_for_accelerators():
 
 
 EIGHT_DEVICES = """
+    import itertools
     import jax, jax.numpy as jnp, numpy as np, segjax
     from jax.sharding import AxisType
     from segjax.statistics import confusion, contingency
@@ -74,20 +75,32 @@ EIGHT_DEVICES = """
     for function, arrays in ((score, masks), (table, maps)):
         pairs = zip(*map(jnp.asarray, arrays))
         expected = np.stack([np.asarray(function(*pair)) for pair in pairs])
-        for kind in (AxisType.Auto, AxisType.Explicit):
-            mesh = jax.make_mesh((8,), ("case",), axis_types=(kind,))
+        kinds = itertools.product((1, 2, 4, 8), (AxisType.Auto, AxisType.Explicit))
+        for number, kind in kinds:
+            devices = jax.devices()[:number]
+            mesh = jax.make_mesh((number,), ("case",), axis_types=(kind,), devices=devices)
             sharding = jax.NamedSharding(mesh, jax.P("case"))
             sharded = [jax.device_put(x, sharding) for x in arrays]
             with jax.set_mesh(mesh):
                 got = jax.jit(jax.vmap(function))(*sharded)
-            assert got.sharding.spec[0] == "case", got.sharding
+            assert len(got.sharding.device_set) == number, got.sharding
             np.testing.assert_allclose(np.asarray(got), expected, rtol=1e-6)
+            if function is table:  # counts
+                np.testing.assert_array_equal(np.asarray(got), expected)
         mesh = jax.make_mesh((8,), ("case",), axis_types=(AxisType.Auto,))
         mapped = jax.shard_map(
             jax.vmap(function), mesh=mesh, in_specs=jax.P("case"), out_specs=jax.P("case"),
             check_vma=False,
         )
         np.testing.assert_allclose(np.asarray(jax.jit(mapped)(*arrays)), expected, rtol=1e-6)
+    metrics = ("dice", "hd95", "assd", "vi", "seg")
+    score = lambda r, p: segjax.evaluate_batch(references=r, predictions=p, metrics=metrics)
+    expected = score(*maps).to_csv()
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        mesh = jax.make_mesh((8,), ("case",), axis_types=(kind,))
+        sharding = jax.NamedSharding(mesh, jax.P("case"))
+        with jax.set_mesh(mesh):
+            assert score(*(jax.device_put(x, sharding) for x in maps)).to_csv() == expected
     print("agreed")
 """
 

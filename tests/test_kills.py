@@ -172,7 +172,7 @@ def test_a_training_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Log, "write", fill)
     try:
-        with pytest.raises(InputError, match="step 4 cannot be written.*free some space"):
+        with pytest.raises(InputError, match=r"step 4 cannot be written.*free some space"):
             train(short, output=tmp_path / "run")
     finally:
         monkeypatch.setattr(Log, "write", write)
