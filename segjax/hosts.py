@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from threading import Event
 from typing import Any, TypeVar
 
 from segjax._errors import InputError
@@ -24,6 +25,7 @@ _SECONDS = 300.0  # to wait for host 0 to be started
 _GIVE_ALL = "give ADDRESS:PORT of host 0, with --host-id and --host-count"
 _PATIENCE = 10**9  # ms to wait for a slow host; one that is gone is found by its heartbeat
 _found = count()  # of what is told, the number; alike on all hosts
+_agreed = Event()  # set when all hosts know that one has failed
 
 
 class HostLost(InputError):
@@ -96,6 +98,8 @@ class Hosts:
                 self._client.key_value_delete(f"{name}/")
         except RuntimeError as error:
             raise lost() from error
+        if any("stopped" in part for part in parts):
+            _agreed.set()
         return parts
 
     def _told(self, name: str) -> dict[str, Any]:
@@ -172,6 +176,7 @@ def lost() -> HostLost:
     return HostLost("another host is gone; see what it printed, and run all again with --resume")
 
 
-def joined() -> bool:
-    """Whether this process is one of several."""
-    return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
+def missed() -> bool:
+    """Whether others may wait for this process, which has failed, and not know it."""
+    joined = "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
+    return joined and not _agreed.is_set()

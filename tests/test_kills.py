@@ -156,6 +156,9 @@ def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path, rng):
     print(f"train: killed {hits} times in {TRAININGS} runs")
 
 
+# Threads of orbax fail, too, and are not waited for.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_training_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
     scope = {}
     exec(PAIRS, scope)

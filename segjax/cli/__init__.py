@@ -18,7 +18,7 @@ import click
 from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.cli import _gates
-from segjax.cli._hosts import joined_hosts, leave_if_joined, on_hosts, without_hosts
+from segjax.cli._hosts import joined_hosts, leave_if_missed, on_hosts, without_hosts
 from segjax.cli._options import numbers
 from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror or error}; free some space or choose another place")
-    leave_if_joined(BAD_INPUT)
+    leave_if_missed(BAD_INPUT)
     return BAD_INPUT
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from segjax._errors import InputError
-from segjax.hosts import ALONE, Hosts, join, joined
+from segjax.hosts import ALONE, Hosts, join, missed
 
 
 _OPTIONS = ("--hosts", "--host-id", "--host-count")
@@ -49,9 +49,12 @@ def without_hosts(typed: Sequence[str]) -> list[str]:
     return kept
 
 
-def leave_if_joined(status: int) -> None:
-    """After a failure, end a process of several without waiting for the others to end."""
-    if joined():
+def leave_if_missed(status: int) -> None:
+    """After a failure that other hosts do not know of, end at once: they find the process gone.
+
+    An orderly end would wait for theirs, and they for this process.
+    """
+    if missed():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

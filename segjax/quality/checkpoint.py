@@ -13,7 +13,9 @@ class Checkpoints:
     def __init__(self, folder: Path):
         import orbax.checkpoint as orbax
 
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(
+            logging.CRITICAL
+        )  # errors are raised, and told in a line
         self._orbax = orbax
         options = orbax.CheckpointManagerOptions(max_to_keep=2, create=True)
         self._manager = orbax.CheckpointManager(folder.resolve(), options=options)

@@ -360,11 +360,12 @@ def _columns(
 
 def _sharing(batch: int) -> list[Any]:
     """Devices that share a batch evenly: as many as there can be, of each host as many."""
-    by_host = [jax.local_devices(process_index=i) for i in range(jax.process_count())]
-    if batch % len(by_host):
-        raise InputError(f"{len(by_host)} hosts cannot share a batch of {batch} evenly; change it")
+    hosts = jax.process_count()
+    if batch % hosts:
+        raise InputError(f"{hosts} hosts cannot share a batch of {batch} evenly; change it")
+    by_host = [jax.local_devices(process_index=i) for i in range(hosts)]
     most = min(map(len, by_host))
-    each = max(n for n in range(1, most + 1) if batch % (n * len(by_host)) == 0)
+    each = max(n for n in range(1, most + 1) if batch % (n * hosts) == 0)
     return [device for devices in by_host for device in devices[:each]]
 
 
