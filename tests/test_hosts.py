@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from segjax import InputError
+from segjax.cli import main
 from segjax.cli._hosts import joined_hosts, without_hosts
 from segjax.hosts import ALONE, Hosts, join
 from segjax.quality import training as rooms
@@ -83,7 +84,19 @@ def until(true, seconds=120):
         time.sleep(0.05)
 
 
-def test_hosts_that_were_killed_lose_and_double_no_case(place, tmp_path):
+@pytest.fixture
+def resume(monkeypatch, capsys):
+    """Go on as one host, in this process; returns what it prints."""
+
+    def resume(place):
+        monkeypatch.chdir(place)
+        assert main([*EVALUATE, "--resume"]) == 0
+        return capsys.readouterr().out
+
+    return resume
+
+
+def test_hosts_that_were_killed_lose_and_double_no_case(place, tmp_path, resume):
     copied(place, tmp_path)
     die = DIE.format(after=2, signal=int(signal.SIGKILL))
     processes = start_hosts(HOSTS, *EVALUATE, cwd=tmp_path, before=["", die])
@@ -105,15 +118,13 @@ def test_hosts_that_were_killed_lose_and_double_no_case(place, tmp_path):
     assert ours == theirs
 
     # One host goes on where several stopped.
-    status, out, err = finish(start(*EVALUATE, "--resume", cwd=tmp_path / "again"))
-    assert status == 0, err
-    assert f"{CASES - 2} from the earlier run" in out
+    assert f"{CASES - 2} from the earlier run" in resume(tmp_path / "again")
     ours = files(tmp_path / "again")
     assert ours["cases.jsonl"] == theirs["cases.jsonl"]
     assert ours["scores.csv"] == theirs["scores.csv"]
 
 
-def test_a_damaged_file_stops_all_hosts_and_nothing_is_lost(place, tmp_path):
+def test_a_damaged_file_stops_all_hosts_and_nothing_is_lost(place, tmp_path, resume):
     copied(place, tmp_path)
     good = (tmp_path / "p" / "c03.npy").read_bytes()
     (tmp_path / "p" / "c03.npy").write_bytes(good[:-9])
@@ -128,9 +139,7 @@ def test_a_damaged_file_stops_all_hosts_and_nothing_is_lost(place, tmp_path):
     assert len([*(tmp_path / "out").iterdir()]) == 2  # no scores of some of the cases
 
     (tmp_path / "p" / "c03.npy").write_bytes(good)
-    status, out, err = finish(start(*EVALUATE, "--resume", cwd=tmp_path))
-    assert status == 0, err
-    assert f"{CASES // 2 + 2} from the earlier run" in out
+    assert f"{CASES // 2 + 2} from the earlier run" in resume(tmp_path)
     assert files(tmp_path)["scores.csv"] == files(place)["scores.csv"]
 
 

@@ -120,9 +120,10 @@ def test_a_board_that_is_killed_is_whole_or_absent(tmp_path, rng):
         assert (out / "leaderboard.csv").read_text() == expected
         assert json.loads((out / "leaderboard.json").read_text())["results"]
         assert (out / "index.html").read_text().rstrip().endswith("</html>")
-    status, said, err = finish(start("leaderboard", "verify", out / "leaderboard.json"))
-    assert (status, err) == (0, "")
-    assert "follow from the scores" in said
+    if FULL:
+        status, said, err = finish(start("leaderboard", "verify", out / "leaderboard.json"))
+        assert (status, err) == (0, "")
+        assert "follow from the scores" in said
     print(f"leaderboard: killed {hits} times in {BOARDS} runs")
 
 
@@ -133,7 +134,7 @@ from tests.test_kills import TRAINED
 rooms.make_pair = make_pair
 rooms.train(TRAINED, output="run", resume=True)
 """
-TRAINED = replace(SMALL, network=replace(SMALL.network, maps=()), steps=40, validate_every=2)
+TRAINED = replace(SMALL, network=replace(SMALL.network, maps=()), steps=24, validate_every=2)
 
 
 def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path, rng):

@@ -13,9 +13,7 @@ class Checkpoints:
     def __init__(self, folder: Path):
         import orbax.checkpoint as orbax
 
-        logging.getLogger("absl").setLevel(
-            logging.CRITICAL
-        )  # errors are raised, and told in a line
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # its errors are raised as well
         self._orbax = orbax
         options = orbax.CheckpointManagerOptions(max_to_keep=2, create=True)
         self._manager = orbax.CheckpointManager(folder.resolve(), options=options)
