@@ -13,7 +13,6 @@ About two hours on two CPU cores. A run that was stopped goes on, on any number 
 """
 
 import json
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -238,7 +237,6 @@ def gains(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     """Run with options from the command line; print and store."""
     config = _record.options(Config)
-    began = time.perf_counter()
     rows = run(config)
     table = []
     for number in (1, 2):
@@ -247,9 +245,8 @@ def main() -> None:
     shown = ("round", "loss", "dice", "hd95", "hd95 sd", "hd95 gain", "hd95 beyond noise", "nsd")
     print(_record.show(table, (*shown, "seg", "seconds")))
     named = replace(config, runs=Path(config.runs).name)
-    _record.save(
-        "unet_losses", named, rows + table, time.perf_counter() - began, packages=("flax", "optax")
-    )
+    seconds = sum(row["seconds"] for row in rows)  # of runs that were stopped, too
+    _record.save("unet_losses", named, rows + table, seconds, packages=("flax", "optax"))
 
 
 if __name__ == "__main__":
