@@ -189,12 +189,14 @@ def measure(
     """
     wanted = list(metrics)
     known = dict(known or {})
+    whole = case
     masks = case.reference.dtype == np.bool_  # whose only label is known without counting
+    by_label = {m.statistic for m in wanted if m.per == "label"}
     if any(m.statistic is Confusion or (m.per == "label" and not masks) for m in wanted):
         case, known[Confusion] = count_present(case)
     for kind in dict.fromkeys(m.statistic for m in wanted):  # a set would reorder
-        if kind not in known:
-            known[kind] = STATISTICS[kind](case)
+        if kind not in known:  # what is not by label is the same beside what is
+            known[kind] = STATISTICS[kind](case if kind in by_label else whole)
     return case, known
 
 

@@ -224,3 +224,13 @@ def test_cases_of_different_shapes_are_checked_one_by_one():
         score([flat, flat[:3]], [flat])
     with pytest.raises(InputError, match="references\\[1\\]"):
         score([flat, flat[:3] * 0.5], [flat, flat[:3]])
+
+
+def test_objects_of_the_ignored_label_are_the_same_beside_other_metrics():
+    reference = np.array([[1, 1, 0, 0, 9, 9]])
+    prediction = np.array([[1, 1, 9, 9, 2, 2]])  # 9 where it is not ignored: a spurious object
+    alone, beside = (
+        segjax.evaluate(reference=reference, prediction=prediction, metrics=metrics, ignore=9)["pq"]
+        for metrics in (["pq"], ["dice", "pq"])
+    )
+    assert alone == beside == pytest.approx(2 / 3)  # 1 / (1 + 1 / 2)

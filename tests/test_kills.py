@@ -20,7 +20,8 @@ from tests.test_hosts import PAIRS
 
 
 # An evaluation is killed twice: while it runs, and while it resumes.
-EVALUATIONS, BOARDS, TRAININGS = (25, 30, 20) if FULL else (1, 1, 1)
+EVALUATIONS, BOARDS = (25, 30) if FULL else (1, 1)
+TRAININGS = 20
 CASES = 60
 # A moment is counted from where the work begins, when its modules have been imported.
 KILL = """
@@ -137,13 +138,14 @@ rooms.train(TRAINED, output="run", resume=True)
 TRAINED = replace(SMALL, network=replace(SMALL.network, maps=()), steps=24, validate_every=2)
 
 
+@pytest.mark.skipif(not FULL, reason="takes long: make soak")
 def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path, rng):
     module, run, whole = "segjax.quality.training", tmp_path / "run", tmp_path / "whole"
-    _, seconds = killed(module, 999, code=TRAIN, cwd=tmp_path)
+    killed(module, 999, code=TRAIN, cwd=tmp_path)
     run.rename(whole)
-    if FULL:  # once more, for the time that it takes with all programs compiled
-        _, seconds = killed(module, 999, code=TRAIN, cwd=tmp_path)
-        shutil.rmtree(run)
+    # Once more, for the time that it takes with all programs compiled.
+    _, seconds = killed(module, 999, code=TRAIN, cwd=tmp_path)
+    shutil.rmtree(run)
     hits = 0
     for after in moments(rng, TRAININGS, seconds):
         hit, _ = killed(module, after, code=TRAIN, cwd=tmp_path)
