@@ -45,7 +45,7 @@ class Config:
     """What may be varied; the defaults are those of the published table."""
 
     sides: tuple[int, ...] = (256, 512, 1024, 2048)
-    lengths_up_to: int = 1024
+    lengths_up_to: int = 2048
     chunk: int = 128
     per_block: float = 1.0  # balls in 256 x 256 x 256 voxels
     radius: int = 24
