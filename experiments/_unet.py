@@ -4,11 +4,10 @@ What a step sees depends on the seed and its number alone: runs with different l
 images, a run that was stopped goes on to the same loss, and so does one on other devices.
 """
 
-import json
 import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,9 +20,10 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import segjax
-from segjax.io import write_atomic
+from segjax._errors import InputError
 from segjax.quality.checkpoint import Checkpoints
 from segjax.quality.log import Log
+from segjax.quality.training import claim
 from segjax.simulation.coding import normalise
 from segjax.simulation.phantoms import WIDE, simulate
 
@@ -217,14 +217,17 @@ def train(trainer: Trainer, folder: Path | None = None) -> Outcome:
 
     Args:
         trainer: of the run.
-        folder: for `run.json`, `log.csv`, events of TensorBoard and checkpoints; None keeps
+        folder: for `training.json`, `log.csv`, events of TensorBoard and checkpoints; None keeps
             nothing.
     """
     run, state, seconds = trainer.run, trainer.first(), 0.0
     log = checkpoints = None
     rows: list[dict[str, float]] = []
     if folder is not None:
-        _claim(folder, run)
+        try:
+            claim(folder, run, resume=True)
+        except InputError as error:
+            raise SystemExit(str(error)) from None
         checkpoints = Checkpoints(folder / "checkpoints")
         if kept := checkpoints.load((state, np.zeros(()))):
             state, seconds = kept[0], float(kept[1])
@@ -260,12 +263,3 @@ def validate(trainer: Trainer, state: State) -> dict[str, float]:
         for name, kind in kinds.items()
     }
     return {name: float(np.ravel(score)[0]) for name, score in scores.items()}
-
-
-def _claim(folder: Path, run: Run) -> None:
-    """Take a folder for a run; it may not hold another."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, text = folder / "run.json", json.dumps(asdict(run), indent=1) + "\n"
-    if path.exists() and path.read_text() != text:
-        raise SystemExit(f"{folder} holds another run; remove it, or choose another folder")
-    write_atomic(path, text.encode())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import _unet, unet_losses
+from segjax.quality.training import claim
 from tests.devices import run_on
 
 
@@ -67,7 +68,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(trainer, tmp_path):
 
 
 def test_a_folder_holds_one_run(trainer, tmp_path):
-    _unet._claim(tmp_path, RUN)
+    claim(tmp_path, RUN, resume=True)
     with pytest.raises(SystemExit, match="another run"):
         _unet.train(trainer.of(seed=1), tmp_path)
 

@@ -188,7 +188,7 @@ def train(
         folder = Path(output)
         with hosts.together():
             if hosts.first:
-                _claim(folder, training, resume)
+                claim(folder, training, resume)
             hosts.gather("claimed")
         checkpoints = Checkpoints(folder / "checkpoints")
         if resume and (kept := checkpoints.load((state, _no_best(state), np.zeros(())))):
@@ -403,8 +403,8 @@ def _stale(best: Best, training: Training) -> bool:
     return training.patience is not None and int(best.stale) >= training.patience
 
 
-def _claim(folder: Path, training: Training, resume: bool) -> None:
-    """Write down what the run is; refuse a folder that holds another."""
+def claim(folder: Path, training: Any, resume: bool) -> None:
+    """Write down what the run is, a dataclass; refuse a folder that holds another."""
     path = folder / "training.json"
     asked = json.loads(json.dumps(asdict(training)))
     if path.exists():
