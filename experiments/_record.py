@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import importlib.metadata
 import inspect
 import json
 import os
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+
+from segjax.benchmark.machine import processor, versions
 
 
 RESULTS = Path(__file__).parent / "results"
@@ -65,10 +66,10 @@ def save(
             "commit": _commit(),
             "date": time.strftime("%Y-%m-%d"),
             "device": jax.devices()[0].device_kind,
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
-            "versions": {p: _version(p) for p in ("segjax", "jax", "jaxlib", "numpy", *packages)},
+            "versions": versions(("segjax", "jax", "jaxlib", "numpy", *packages)),
             "seconds": round(seconds, 1),
         },
         "rows": [dict(row) for row in rows],
@@ -114,19 +115,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None  # an unpacked archive
     return done.stdout.strip()
-
-
-def _processor() -> str:
-    described = Path("/proc/cpuinfo")  # on Linux the platform module does not know the model
-    if described.exists():
-        for line in described.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -1,13 +1,13 @@
 """Speed of boundary metrics: how long do HD, HD95, ASSD and NSD take, against every peer?
 
-As in `experiments.bench`, all take turns within one process, and `ratio` is the median over
+As in `segjax bench`, all take turns within one process, and `ratio` is the median over
 the rounds of CPU time (of all threads) of segjax over that of the peer. For segjax all is timed
 from boolean arrays in host memory to scores. The peers called `edt`, `scipy` and `KD-tree` are
 the shortest way to the same scores that is known for these libraries: surfaces by erosion, cut
 to the joint bounding box where it says so, then a dense transform or a tree.
 
-Besides, how the time grows with the size of the image at a fixed error of the boundary; the
-worst cases for a search; and how many programs a folder of differently shaped images compiles.
+Besides, the worst cases for a search; what it holds; and how many programs a folder of
+differently shaped images compiles. How the time grows with the image: `segjax bench`.
 
     python -m experiments.boundary_speed
     python -m experiments.boundary_speed --tasks pairs volume --rounds 3   # a quick look
@@ -27,22 +27,20 @@ import jax
 import numpy as np
 
 import segjax
-from experiments._contest import (
+from segjax.benchmark import boundary
+from segjax.benchmark.boundary import METRICS
+from segjax.benchmark.timing import (
     COLUMNS,
-    Build,
     Entry,
     Rows,
     contest,
     most_held,
     timed,
-    torch_of_one_thread,
 )
 from segjax.case import SURFACES
 
 
-METRICS = ("hausdorff", "hausdorff(percentile=95)", "assd", "nsd(tolerance=2)")
-TOLERANCE = 2.0
-TASKS = ("compile", "pairs", "volume", "surfels", "growth", "memory", "worst", "shapes")
+TASKS = ("compile", "pairs", "volume", "surfels", "memory", "worst", "shapes")
 PEERS = ("scipy", "edt", "surface-distance", "monai", "torch", "medpy", "pymeshmetrics")
 
 
@@ -56,8 +54,8 @@ class Config:
     pairs: int = 64
     side: int = 512
     volume: tuple[int, ...] = (160, 192, 160)
-    sides_2d: tuple[int, ...] = (128, 256, 512, 1024, 2048)
-    sides_3d: tuple[int, ...] = (64, 96, 128, 192, 256)
+    side_2d: int = 2048  # of what memory is measured
+    side_3d: int = 256
     shapes: int = 64
     seed: int = 0
 
@@ -68,8 +66,8 @@ SMOKE = Config(
     pairs=2,
     side=64,
     volume=(20, 24, 22),
-    sides_2d=(32, 64),
-    sides_3d=(16, 24),
+    side_2d=64,
+    side_3d=24,
     shapes=3,
 )
 
@@ -117,121 +115,6 @@ def _pictures(config: Config) -> tuple[np.ndarray, np.ndarray]:
     return r, p
 
 
-# Peers: the same four scores, in the same order.
-
-
-def _scores(there: np.ndarray, back: np.ndarray) -> list[float]:
-    total = there.size + back.size
-    return [
-        max(there.max(), back.max()),
-        max(np.percentile(there, 95), np.percentile(back, 95)),
-        (there.sum() + back.sum()) / total,
-        (np.count_nonzero(there <= TOLERANCE) + np.count_nonzero(back <= TOLERANCE)) / total,
-    ]
-
-
-def _surface(mask: np.ndarray) -> np.ndarray:
-    from scipy import ndimage
-
-    return np.logical_and(mask, np.logical_not(ndimage.binary_erosion(mask)))
-
-
-def _cut(r: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    either, box = r | p, []
-    for axis in range(r.ndim):
-        there = np.flatnonzero(either.any(tuple(a for a in range(r.ndim) if a != axis)))
-        box.append(slice(there[0], there[-1] + 1))
-    return r[tuple(box)], p[tuple(box)]
-
-
-def _by_transform(transform: Callable[..., Any], cut: bool, spacing: Any, r: Any, p: Any) -> Any:
-    r, p = _cut(r, p) if cut else (r, p)
-    r, p = _surface(r), _surface(p)
-    return _scores(transform(~p, spacing)[r], transform(~r, spacing)[p])
-
-
-def _by_tree(cut: bool, spacing: Any, r: Any, p: Any) -> Any:
-    from scipy.spatial import KDTree
-
-    r, p = _cut(r, p) if cut else (r, p)
-    r, p = (np.argwhere(_surface(x)) * np.asarray(spacing) for x in (r, p))
-    return _scores(KDTree(p).query(r)[0], KDTree(r).query(p)[0])
-
-
-def _edt(x: np.ndarray, spacing: Any) -> Any:
-    return importlib.import_module("edt").edt(x, anisotropy=spacing, black_border=False, parallel=1)
-
-
-def _scipy(x: np.ndarray, spacing: Any) -> Any:
-    from scipy import ndimage
-
-    return ndimage.distance_transform_edt(x, sampling=spacing)
-
-
-def _surface_distance(spacing: Any, r: Any, p: Any) -> Any:
-    metrics = importlib.import_module("surface_distance.metrics")
-    d = metrics.compute_surface_distances(r, p, spacing)
-    means = metrics.compute_average_surface_distance(d)
-    areas = d["surfel_areas_gt"].sum(), d["surfel_areas_pred"].sum()
-    return [
-        metrics.compute_robust_hausdorff(d, 100),
-        metrics.compute_robust_hausdorff(d, 95),
-        np.average(means, weights=areas),
-        metrics.compute_surface_dice_at_tolerance(d, TOLERANCE),
-    ]
-
-
-def _monai(spacing: Any, r: Any, p: Any) -> Any:
-    torch, m = torch_of_one_thread(), importlib.import_module("monai.metrics")
-    a, b = (torch.as_tensor(x[None, None]) for x in (r, p))
-    options = {"include_background": True, "spacing": spacing}
-    return [
-        float(m.compute_hausdorff_distance(b, a, **options)),
-        float(m.compute_hausdorff_distance(b, a, percentile=95, **options)),
-        float(m.compute_average_surface_distance(b, a, symmetric=True, **options)),
-        float(m.compute_surface_dice(b, a, class_thresholds=[TOLERANCE], **options)),
-    ]
-
-
-def _medpy(spacing: Any, r: Any, p: Any) -> Any:
-    return importlib.import_module("medpy.metric.binary").hd95(p, r, voxelspacing=spacing)
-
-
-def _meshmetrics(spacing: Any, r: Any, p: Any) -> Any:
-    calculator = importlib.import_module("meshmetrics").DistanceMetrics(verbose=False)
-    calculator.set_input(r, p, spacing=spacing)
-    return [calculator.hd(), calculator.hd(95), calculator.assd(), calculator.nsd(TOLERANCE)]
-
-
-def _peers(
-    pairs: list[tuple[Any, Any]], spacing: Any, bars: Mapping[str, float]
-) -> dict[str, Build]:
-    """Builders of the peers, each scoring all pairs one after the other."""
-
-    def build(name: str, one: Callable[..., Any], needs: str, slow: bool, alike: bool) -> Entry:
-        importlib.import_module(needs)
-        one(*pairs[0])  # imports what it imports
-        return Entry(
-            lambda: [one(r, p) for r, p in pairs], bar=bars.get(name), slow=slow, alike=alike
-        )
-
-    ways = {
-        "edt, cut": (partial(_by_transform, _edt, True, spacing), "edt", False, True),
-        "scipy transform, cut": (
-            partial(_by_transform, _scipy, True, spacing),
-            "scipy",
-            True,
-            True,
-        ),
-        "scipy KD-tree": (partial(_by_tree, False, spacing), "scipy", False, True),
-        "scipy KD-tree, cut": (partial(_by_tree, True, spacing), "scipy", False, True),
-        "surface-distance": (partial(_surface_distance, spacing), "surface_distance", True, False),
-        "MONAI": (partial(_monai, spacing), "monai", True, True),
-        "medpy hd95": (partial(_medpy, spacing), "medpy", True, False),
-    }
-    return {name: partial(build, name, *way) for name, way in ways.items()}
-
-
 # (a) Many pictures, and (b) one volume.
 
 
@@ -244,7 +127,7 @@ def _pairs(config: Config) -> Rows:
         )
     }
     bars = {"edt, cut": 0.25, "scipy KD-tree": 0.25, "surface-distance": 0.1}
-    peers = _peers(list(zip(r, p, strict=True)), (1.0, 1.0), bars)
+    peers = boundary.peers(list(zip(r, p, strict=True)), (1.0, 1.0), bars)
     task = f"{config.pairs} pairs of {config.side}^2"
     return contest(task, ours, peers, rounds=config.rounds, slow_rounds=config.slow_rounds)
 
@@ -263,12 +146,12 @@ def _volume(config: Config) -> Rows:
     bars = {"edt, cut": 0.25, "scipy KD-tree": 0.25, "scipy KD-tree, cut": 0.25}
     task = " x ".join(map(str, config.volume))
     turns = {"rounds": config.rounds, "slow_rounds": config.slow_rounds}
-    rows = contest(task, voxels, _peers([(r, p)], spacing, bars), **turns)
+    rows = contest(task, voxels, boundary.peers([(r, p)], spacing, bars), **turns)
     mesh = {"evaluate, mesh": Entry(partial(score, "mesh"), alike=False)}
 
     def meshmetrics() -> Entry:
         importlib.import_module("meshmetrics")
-        return Entry(lambda: _meshmetrics(spacing, r, p), slow=True, alike=False, bar=0.5)
+        return Entry(lambda: boundary.meshmetrics(spacing, r, p), slow=True, alike=False, bar=0.5)
 
     return rows + contest(task, mesh, {"MeshMetrics": meshmetrics}, **turns)
 
@@ -315,7 +198,7 @@ def _surfels(config: Config) -> Rows:
 
         def peer(pairs: Any = pairs, sizes: Any = sizes, bar: float = bar) -> Entry:
             importlib.import_module("surface_distance")
-            score = lambda: [_surface_distance(sizes, x, y) for x, y in pairs]
+            score = lambda: [boundary.surface_distance(sizes, x, y) for x, y in pairs]
             return Entry(score, bar=round(bar, 4))
 
         rows += contest(
@@ -328,20 +211,7 @@ def _surfels(config: Config) -> Rows:
     return rows
 
 
-# (d) How the time grows with the image, the error of the boundary staying the same.
-
-
-def _growth(config: Config) -> Rows:
-    rows: Rows = []
-    for sides, dims in ((config.sides_2d, 2), (config.sides_3d, 3)):
-        spent = []
-        for side in sides:
-            r, p = draw(np.random.default_rng(config.seed), (side,) * dims, 2.0)
-            spent.append(_seconds(lambda r=r, p=p: _score(r, p), config.rounds))
-            rows.append({"task": f"{side}^{dims}", "segjax_cpu_ms": round(1e3 * spent[-1], 3)})
-        slope = np.polyfit(np.log(sides), np.log(spent), 1)[0]
-        rows.append({"task": f"exponent of the side, {dims}-D", "exponent": round(float(slope), 2)})
-    return rows
+# (d) What a search likes least, and what it holds.
 
 
 def _score(r: np.ndarray, p: np.ndarray) -> Any:
@@ -351,9 +221,6 @@ def _score(r: np.ndarray, p: np.ndarray) -> Any:
 def _seconds(work: Callable[[], Any], rounds: int) -> float:
     work()
     return max(median(timed(work)[0] for _ in range(rounds)), 1e-6)
-
-
-# (e) What a search likes least.
 
 
 def _worst_pairs(side: int, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -378,7 +245,7 @@ def _worst(config: Config) -> Rows:
     rows = []
     for name, (r, p) in _worst_pairs(config.side, config.seed).items():
         ours = {"evaluate": Entry(partial(_score, r, p), _row_of)}
-        peers = _peers([(r, p)], (1.0, 1.0), {"edt, cut": 2.0})
+        peers = boundary.peers([(r, p)], (1.0, 1.0), {"edt, cut": 2.0})
         kept = {k: v for k, v in peers.items() if k in ("edt, cut", "scipy transform, cut")}
         rows += contest(
             f"{config.side}^2, {name}", ours, kept, rounds=config.rounds, slow_rounds=config.rounds
@@ -386,7 +253,7 @@ def _worst(config: Config) -> Rows:
     return rows
 
 
-# (f) Many shapes, and what compiling costs.
+# (e) Many shapes, and what compiling costs.
 
 
 def _shapes(config: Config) -> Rows:
@@ -430,7 +297,7 @@ def _shapes(config: Config) -> Rows:
             score_all, lambda table: np.stack([table.column(m) for m in table.metrics], -1)
         ),
     }
-    peers = _peers(pairs, (1.0, 1.0), {"edt, cut": 1 / 3})
+    peers = boundary.peers(pairs, (1.0, 1.0), {"edt, cut": 1 / 3})
     kept = {k: v for k, v in peers.items() if k in ("edt, cut", "scipy KD-tree, cut")}
     rows = contest(task, ours, kept, rounds=config.rounds, slow_rounds=config.slow_rounds)
     return [
@@ -448,7 +315,7 @@ def _shapes(config: Config) -> Rows:
 def _memory(config: Config) -> Rows:
     """The most that scoring a pair holds beside the masks, where Linux tells."""
     rows: Rows = []
-    for side, dims in ((config.sides_2d[-1], 2), (config.sides_3d[-1], 3)):
+    for side, dims in ((config.side_2d, 2), (config.side_3d, 3)):
         r, p = draw(np.random.default_rng(config.seed), (side,) * dims, 2.0)
         for surface in SURFACES:
             score = lambda r=r, p=p, surface=surface: segjax.evaluate(
@@ -493,7 +360,6 @@ _TASKS: Mapping[str, Callable[[Config], Rows]] = {
     "pairs": _pairs,
     "volume": _volume,
     "surfels": _surfels,
-    "growth": _growth,
     "memory": _memory,
     "worst": _worst,
     "shapes": _shapes,

@@ -1,6 +1,6 @@
 """Speed of connected components: how long do counts, sizes and label images take, per peer?
 
-As in `experiments.bench`, all take turns within one process, and `ratio` is the median over
+As in `segjax bench`, all take turns within one process, and `ratio` is the median over
 the rounds of CPU time of segjax over that of the peer. In run space, counts and sizes need no
 image of the components; peers make one and count its numbers. Masks as ragged as noise are
 labelled by SciPy in segjax too, as scikit-image does with every mask; label maps of noise are
@@ -15,7 +15,6 @@ long paths.
 The peers: pip install scikit-image connected-components-3d.
 """
 
-import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,14 +26,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._contest import COLUMNS, Build, Entry, Rows, contest, timed
+from segjax.benchmark.components import NEIGHBOURS, label_images, sizes
+from segjax.benchmark.timing import COLUMNS, Build, Entry, Rows, contest, timed
 from segjax.ops import component_kernel
 from segjax.ops.components import components, find_components
 
 
 TASKS = ("run_space", "image", "traced")
 PEERS = ("scikit-image", "scipy", "connected-components-3d")
-NEIGHBOURS = {2: {1: 4, 2: 8}, 3: {1: 6, 3: 26}}
 
 
 @dataclass(frozen=True)
@@ -120,26 +119,6 @@ def _cases(config: Config) -> Iterator[tuple[str, np.ndarray, int]]:
 # Against peers.
 
 
-def _label_images(labels: np.ndarray, connectivity: int) -> dict[str, Callable[[], Any]]:
-    """Of each peer, what makes a label image."""
-
-    def scikit_image() -> Any:
-        label = importlib.import_module("skimage.measure").label
-        return partial(label, labels, background=0, connectivity=connectivity)
-
-    def scipy() -> Any:
-        ndimage = importlib.import_module("scipy.ndimage")
-        structure = ndimage.generate_binary_structure(labels.ndim, connectivity)
-        return lambda: ndimage.label(labels, structure)[0]
-
-    def cc3d() -> Any:
-        label = importlib.import_module("cc3d").connected_components
-        return partial(label, labels, connectivity=NEIGHBOURS[labels.ndim][connectivity])
-
-    only_masks = {"scipy": scipy} if labels.dtype == np.bool_ else {}
-    return {"scikit-image": scikit_image, **only_masks, "cc3d": cc3d}
-
-
 def _peers(ways: Mapping[str, Callable[[], Any]], finish: Callable[[Any], Any]) -> dict[str, Build]:
     def build(name: str, way: Callable[[], Any]) -> Entry:
         label, bar = way(), 1.0 if name == "scikit-image" else None
@@ -151,10 +130,9 @@ def _peers(ways: Mapping[str, Callable[[], Any]], finish: Callable[[Any], Any]) 
 
 def _run_space(config: Config) -> Rows:
     rows = []
-    count = lambda image: np.bincount(image.reshape(-1))[1:]
     for task, labels, k in _cases(config):
         work = lambda labels=labels, k=k: find_components(labels, connectivity=k).size
-        peers = _peers(_label_images(labels, k), count)
+        peers = _peers(label_images(labels, k), sizes)
         turns = {"rounds": config.rounds, "slow_rounds": config.rounds}
         rows += contest(f"sizes, {task}", {"find_components": Entry(work)}, peers, **turns)
     return rows
@@ -164,7 +142,7 @@ def _image(config: Config) -> Rows:
     rows = []
     for task, labels, k in _cases(config):
         work = lambda labels=labels, k=k: components(labels, connectivity=k)[0]
-        peers = _peers(_label_images(labels, k), lambda image: image)
+        peers = _peers(label_images(labels, k), lambda image: image)
         turns = {"rounds": config.rounds, "slow_rounds": config.rounds}
         rows += contest(f"image, {task}", {"components": Entry(work)}, peers, **turns)
     return rows

@@ -1,6 +1,6 @@
 """Speed of instance metrics: how long do SEG, PQ and a grid of AP take, against every peer?
 
-As in `experiments.bench`, all take turns within one process, and `ratio` is the median over
+As in `segjax bench`, all take turns within one process, and `ratio` is the median over
 the rounds of CPU time (of all threads) of segjax over that of the peer. Ours is timed from
 arrays in host memory to scores; a task is all of SEG, panoptic quality and the average
 precision at ten thresholds together, even where the peer computes one of them, or, `numpy
@@ -15,25 +15,29 @@ Besides, one volume with thousands of objects, with the memory it takes.
 The peers: pip install stardist py-ctcmetrics cellpose.
 """
 
-import importlib
 import math
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import segjax
-from experiments._contest import COLUMNS, Build, Entry, Rows, contest, most_held, timed
+from segjax.benchmark.instances import (
+    METRICS,
+    THRESHOLDS,
+    bincount,
+    cellpose,
+    ctc,
+    scores,
+    stardist,
+)
+from segjax.benchmark.timing import COLUMNS, Build, Entry, Rows, contest, most_held, timed
 
 
-THRESHOLDS = tuple(k / 20 for k in range(10, 20))
-METRICS = ("seg", "pq(strict=False)", *(f"average_precision(threshold={t})" for t in THRESHOLDS))
 TASKS = ("image", "batch", "volume")
 PEERS = ("scipy", "scikit-image", "stardist", "py-ctcmetrics", "cellpose")
 
@@ -92,65 +96,17 @@ def cells(rng: np.random.Generator, side: int, number: int) -> tuple[np.ndarray,
 
 def _image(config: Config) -> Rows:
     r, p = cells(np.random.default_rng(config.seed), config.side, config.objects)
-    n = config.objects + 1
-
-    def bincount() -> np.ndarray:
-        return np.bincount((r * np.int32(n) + p).reshape(-1), minlength=n * n).reshape(n, n)
-
-    ours = {"segjax": Entry(lambda: _scores(r, p))}
+    ours = {"segjax": Entry(lambda: scores(r, p), lambda found: found[None])}
     task = f"{config.objects} objects, {config.side}^2 int32: SEG, PQ, ten AP"
     with tempfile.TemporaryDirectory() as folder:
         peers: dict[str, Build] = {
-            "numpy bincount": lambda: Entry(bincount, bar=1.0, alike=False),
-            "stardist PQ": partial(_stardist, [r], [p], (0.5,)),
-            "stardist AP grid": partial(_stardist, [r], [p], THRESHOLDS),
-            "py-ctcmetrics SEG": partial(_ctc, r, p, Path(folder)),
-            "cellpose AP grid": partial(_cellpose, [r], [p]),
+            "numpy bincount": partial(bincount, [r], [p], config.objects, bar=1.0),
+            "stardist PQ": partial(stardist, [r], [p], (0.5,), bar=0.2),
+            "stardist AP grid": partial(stardist, [r], [p], THRESHOLDS, bar=0.2),
+            "py-ctcmetrics SEG": partial(ctc, r, p, Path(folder), bar=0.2),
+            "cellpose AP grid": partial(cellpose, [r], [p], bar=0.2),
         }
         return contest(task, ours, peers, rounds=config.rounds, slow_rounds=config.slow_rounds)
-
-
-def _scores(r: np.ndarray, p: np.ndarray) -> np.ndarray:
-    scores = segjax.evaluate(reference=r, prediction=p, metrics=METRICS)
-    return np.array([float(x) for x in scores.values()])
-
-
-def _stardist(rs: Any, ps: Any, thresholds: tuple[float, ...], bar: float = 0.2) -> Entry:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        matching = importlib.import_module("stardist.matching").matching
-    work = lambda: [
-        [matching(r, p, thresh=t) for t in thresholds] for r, p in zip(rs, ps, strict=True)
-    ]
-    ours = [METRICS.index(f"average_precision(threshold={t})") for t in thresholds]
-    _check(rs, ps, [[m.accuracy for m in row] for row in work()], ours)
-    return Entry(work, bar=bar, alike=False, slow=True)
-
-
-def _ctc(r: np.ndarray, p: np.ndarray, folder: Path) -> Entry:
-    import tifffile
-
-    match = importlib.import_module("ctc_metrics.utils.representations").match
-    paths = []
-    for name, image in (("reference", r), ("prediction", p)):
-        paths.append(str(folder / f"{name}.tif"))
-        tifffile.imwrite(paths[-1], image.astype(np.uint16))
-    seg = lambda: [sum(found[4]) / len(found[0]) for found in [match(*paths)]]
-    _check([r], [p], [seg()], [METRICS.index("seg")])
-    return Entry(seg, bar=0.2, alike=False, slow=True)
-
-
-def _cellpose(rs: Any, ps: Any, bar: float = 0.2) -> Entry:
-    average_precision = importlib.import_module("cellpose.metrics").average_precision
-    work = lambda: average_precision(rs, ps, THRESHOLDS)[0]
-    _check(rs, ps, work(), list(range(2, 12)))
-    return Entry(work, bar=bar, alike=False, slow=True)
-
-
-def _check(rs: Any, ps: Any, theirs: Any, ours: list[int]) -> None:
-    """Peers compute some of our scores: those must agree."""
-    expected = [_scores(r, p)[ours] for r, p in zip(rs, ps, strict=True)]
-    np.testing.assert_allclose(theirs, expected, rtol=1e-5)
 
 
 # Many images.
@@ -160,23 +116,17 @@ def _batch(config: Config) -> Rows:
     rng = np.random.default_rng(config.seed)
     drawn = [cells(rng, config.batch_side, config.batch_objects) for _ in range(config.batch)]
     rs, ps = (np.stack(x) for x in zip(*drawn, strict=True))
-    n = config.batch_objects + 1
-    scores = partial(
+    score_all = partial(
         segjax.evaluate_batch, references=rs, predictions=ps, metrics=METRICS, labels="foreground"
     )
-
-    def bincount() -> list[np.ndarray]:
-        return [
-            np.bincount((r * np.int32(n) + p).reshape(-1), minlength=n * n)
-            for r, p in zip(rs, ps, strict=True)
-        ]
-
-    ours = {"evaluate_batch": Entry(scores, lambda t: t.column("seg"))}
+    ours = {
+        "evaluate_batch": Entry(score_all, lambda t: np.stack([t.column(m) for m in t.metrics], -1))
+    }
     peers: dict[str, Build] = {
-        "numpy bincount": lambda: Entry(bincount, alike=False),
-        "stardist PQ": partial(_stardist, rs, ps, (0.5,), bar=1 / 3),
-        "stardist AP grid": partial(_stardist, rs, ps, THRESHOLDS, bar=1 / 3),
-        "cellpose AP grid": partial(_cellpose, list(rs), list(ps), bar=1 / 3),
+        "numpy bincount": partial(bincount, rs, ps, config.batch_objects),
+        "stardist PQ": partial(stardist, rs, ps, (0.5,), bar=1 / 3),
+        "stardist AP grid": partial(stardist, rs, ps, THRESHOLDS, bar=1 / 3),
+        "cellpose AP grid": partial(cellpose, list(rs), list(ps), bar=1 / 3),
     }
     task = (
         f"{config.batch} x {config.batch_side}^2, {config.batch_objects} objects: SEG, PQ, ten AP"
@@ -200,7 +150,7 @@ def _volume(config: Config) -> Rows:
         for image, shift in ((r, 0), (p, rng.integers(0, 3, 3))):
             box = tuple(slice(a, a + b) for a, b in zip(place + shift, size, strict=True))
             image[box] = k + 1
-    score = lambda: _scores(r, p)
+    score = lambda: scores(r, p)
     held = most_held(score)
     return [
         {

@@ -10,33 +10,29 @@ resamples, and a first board from a cold process (2 minutes on two CPU cores).
     python -m experiments.leaderboard_speed --rounds 3 --million 0   # a quick look
 """
 
-import importlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import scipy.stats
 
-from experiments._contest import COLUMNS, Build, Entry, Rows, contest, most_held, timed
+from segjax.benchmark import drawing
+from segjax.benchmark.resamples import by_counts, peers, whole_board, whole_means
+from segjax.benchmark.timing import COLUMNS, Entry, Rows, contest, most_held, timed
 from segjax.leaderboard.intervals import Evidence, interval_ends, standard_errors
 from segjax.leaderboard.ranking import average_ranks, rank_distribution
 from segjax.leaderboard.resampling import (
     Plan,
-    make_plan,
     poisson_weights,
-    replicates,
     reweighted,
 )
-from segjax.leaderboard.separability import bonferroni_percentile
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def run(config: Config) -> Rows:
     rows: Rows = []
     for name in ("small", "large"):
         size = getattr(config, name)
-        scores = draw(config.seed, *size[:2])
+        scores = drawing.scores(config.seed, *size[:2])
         whole_board(scores, size[2])  # compiles
         rows += contest(
             "{} models x {} cases x {:,}".format(*size),
@@ -79,88 +75,10 @@ def run(config: Config) -> Rows:
     return rows
 
 
-def draw(seed: int, models: int, cases: int) -> np.ndarray:
-    """Scores of models that have their difficult cases in common."""
-    rng = np.random.default_rng(seed)
-    return np.clip(rng.beta(18, 2, cases) + rng.normal(0, 0.03, (models, cases)), 0, 1)
-
-
-def whole_board(scores: np.ndarray, count: int) -> tuple[Any, ...]:
-    """Intervals, ranks and pairs, from resamples that all share."""
-    return judged(scores, whole_means(scores, count))
-
-
-def whole_means(scores: np.ndarray, count: int) -> np.ndarray:
-    """Means of resamples."""
-    return replicates(jax.random.key(0), make_plan(scores.shape[1]), scores, count=count)[0]
-
-
-def judged(scores: np.ndarray, means: np.ndarray) -> tuple[Any, ...]:
-    """What is said of the means of resamples."""
-    evidence = Evidence(estimates=scores.mean(1), replicates=means, units=scores.shape[1])
-    ends = interval_ends(evidence, "percentile")
-    return ends, rank_distribution(means, evidence.estimates), bonferroni_percentile(means)
-
-
-def peers(scores: np.ndarray, count: int, *, large: bool) -> Mapping[str, Build]:
-    """Others that do the same, or the intervals of it."""
-    return {
-        "numpy, counts x scores": lambda: Entry(
-            lambda: judged(scores, by_counts(scores, count)),
-            bar=1.0 if large else None,
-            alike=False,
-        ),
-        "scipy.stats.bootstrap (intervals alone)": lambda: Entry(
-            lambda: by_scipy(scores, count), alike=False, slow=large
-        ),
-        "segauge": lambda: segauge(scores, count, large=large),
-    }
-
-
-def by_counts(scores: np.ndarray, count: int) -> np.ndarray:
-    """Means of resamples as a NumPy user would write them, at their quickest."""
-    rng, n = np.random.default_rng(0), scores.shape[1]
-    means, block = [], max(1, 2**20 // n)
-    for start in range(0, count, block):
-        size = min(block, count - start)
-        cells = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(cells.reshape(-1), minlength=size * n).reshape(size, n)
-        means.append(counts @ scores.T / n)
-    return np.concatenate(means)
-
-
-def by_scipy(scores: np.ndarray, count: int) -> Any:
-    """All models in one call, so that it can share the resamples."""
-    return scipy.stats.bootstrap(
-        (scores,), np.mean, axis=1, n_resamples=count, method="percentile", batch=100, rng=0
-    )
-
-
-def segauge(scores: np.ndarray, count: int, *, large: bool) -> Entry:
-    """The board of segauge-benchmark: an interval per model and pair, ranks in a loop."""
-    bootstrap_ci = importlib.import_module("segauge.stats").bootstrap_ci
-
-    def work() -> Any:
-        intervals = [bootstrap_ci(row, n_resamples=count) for row in scores]
-        rng, n = np.random.default_rng(0), scores.shape[1]
-        ranks = np.empty((count, len(scores)))
-        for i in range(count):
-            ranks[i] = scipy.stats.rankdata(-scores[:, rng.integers(0, n, n)].mean(1))
-        level = 1 - 0.05 / (len(scores) * (len(scores) - 1) / 2)
-        pairs = [
-            bootstrap_ci(a - b, n_resamples=count, confidence=level)
-            for i, a in enumerate(scores)
-            for b in scores[i + 1 :]
-        ]
-        return intervals, np.quantile(ranks, [0.025, 0.975], axis=0), pairs
-
-    return Entry(work, bar=0.02 if large else None, alike=False, slow=large)
-
-
 def reslice(config: Config) -> Rows:
     """Means, intervals and ranks of a slice, from weights that are there."""
     models, cases, count = config.large
-    scores = draw(config.seed, models, cases)
+    scores = drawing.scores(config.seed, models, cases)
     weights = poisson_weights(jax.random.key(0), cases, count=count)
     rows: Rows = []
     for share in (1, 10):
@@ -200,7 +118,7 @@ def reslice(config: Config) -> Rows:
 def million(config: Config) -> Rows:
     """A million resamples, in memory that is bounded."""
     models, cases, count = config.million
-    scores = draw(config.seed, models, cases)
+    scores = drawing.scores(config.seed, models, cases)
     spent: dict[str, float] = {}
 
     def work() -> None:
@@ -225,7 +143,7 @@ def ranks(scores: np.ndarray, means: np.ndarray) -> Any:
 def cold(config: Config) -> Rows:
     """`segjax leaderboard` as a new process, its programs in the cache on disk."""
     models, cases, _ = config.small
-    scores = draw(config.seed, models, cases)
+    scores = drawing.scores(config.seed, models, cases)
     rows: Rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scores.csv"

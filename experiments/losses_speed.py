@@ -1,6 +1,6 @@
 """Speed of losses: how long do a value and its gradient take, per peer?
 
-As in `experiments.bench`, all take turns within one process, and `ratio` is the median over
+As in `segjax bench`, all take turns within one process, and `ratio` is the median over
 the rounds of CPU time of segjax over that of the peer. Images of four classes, sixteen at a time;
 PyTorch's have their classes first, in memory, too. JAX is given the labels as ids, optax's Dice
 loss makes them one-hot; both are compiled, PyTorch's eager.
@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments._contest import COLUMNS, Build, Entry, Rows, contest, torch_of_one_thread
 from segjax import losses
+from segjax.benchmark.timing import COLUMNS, Build, Entry, Rows, contest, torch_of_one_thread
 
 
 TASKS = ("dice_ce", "lovasz", "boundary", "hausdorff", "cldice")

@@ -1,6 +1,6 @@
 """How fast are pairs made, learned from, and images assessed?
 
-As in `experiments.bench`, all take turns within one process, and `ratio` is the median over the
+As in `segjax bench`, all take turns within one process, and `ratio` is the median over the
 rounds of CPU time of segjax over that of the peer. The peer is the same generation of pairs (a
 phantom, its perturbation, its scores) written for NumPy and SciPy, one pair after another, each
 object in its own box, steps that are not drawn left out.
@@ -22,8 +22,8 @@ import jax
 import numpy as np
 
 from experiments import _perturbation_numpy, _record, _simulation_numpy, _targets_numpy
-from experiments._contest import COLUMNS, Entry, Rows, contest, timed
 from experiments._scenes import scenes
+from segjax.benchmark.timing import COLUMNS, Entry, Rows, contest, timed
 from segjax.quality import PRESETS, assess, load_weights
 from segjax.quality.training import TRAINING, Run
 from segjax.simulation import perturbations, phantoms, targets

@@ -46,18 +46,20 @@ def keep_compiled() -> None:
 
 
 @contextmanager
-def counting_compilations() -> Iterator[dict[str, int]]:
+def counting_compilations() -> Iterator[dict[str, Any]]:
     """Count the programs compiled inside, and how many of them the disk cache held.
 
     Yields:
-        A dictionary with the keys "programs" and "from_cache", filled in as it goes.
+        A dictionary with the keys "programs", "from_cache" and "seconds" (that compiling took,
+        or reading from disk), filled in as it goes.
     """
-    seen = {"programs": 0, "from_cache": 0}
+    seen: dict[str, Any] = {"programs": 0, "from_cache": 0, "seconds": 0.0}
     open_ = [True]
 
     def on_duration(event: str, duration_secs: float, **_: Any) -> None:
         if open_ and event.endswith("backend_compile_duration"):
             seen["programs"] += 1
+            seen["seconds"] += duration_secs
 
     def on_event(event: str, **_: Any) -> None:
         if open_ and event == "/jax/compilation_cache/cache_hits":

@@ -31,7 +31,7 @@ ORDER = (
     ("comparison",),
     ("folder",),
     ("quality",),
-    ("demo", "compat", "doctor", "napari"),
+    ("demo", "compat", "doctor", "napari", "benchmark"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -23,6 +23,7 @@ from segjax.cli._options import numbers
 from segjax.cli._progress import Progress
 from segjax.cli._text import shown, split
 from segjax.cli.assess import assess
+from segjax.cli.bench import bench
 from segjax.cli.compare import compare
 from segjax.cli.doctor import doctor
 from segjax.cli.explain import explain
@@ -395,6 +396,7 @@ def _demo_leaderboard(output: Path) -> Path:
 
 
 command.add_command(assess)
+command.add_command(bench)
 command.add_command(compare)
 command.add_command(doctor)
 command.add_command(explain)

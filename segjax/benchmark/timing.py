@@ -24,7 +24,8 @@ class Entry:
 
     Attributes:
         work: what is timed.
-        scores: brings what `work` returned to the form in which entries are compared.
+        scores: brings what `work` returned to the form in which entries are compared; NaN
+            stands for what an entry does not compute.
         bar: how much of this peer's CPU time segjax may take at most.
         slow: takes part in fewer rounds.
         alike: means the same by its scores as segjax does, so that they are compared.
@@ -65,12 +66,11 @@ def contest(
                 entries[name] = build()
             except ImportError:
                 absent.append({"task": task, "peer": name, "absent": True})
-        _check_agreement(task, entries)
-        times: dict[str, list[tuple[float, float]]] = {name: [] for name in entries}
-        for i in range(rounds):
-            there = [k for k, e in entries.items() if not e.slow or i < slow_rounds]
-            for name in reversed(there) if i % 2 else there:
-                times[name].append(timed(entries[name].work))
+        check_agreement(task, {name: e.scores(e.work()) for name, e in entries.items() if e.alike})
+        times = take_turns(
+            {name: e.work for name, e in entries.items()},
+            {name: slow_rounds if e.slow else rounds for name, e in entries.items()},
+        )
     rows = [
         compared(task, a, times[a], b, times[b], entry.bar)
         for b, entry in entries.items()
@@ -80,11 +80,31 @@ def contest(
     return rows + absent
 
 
-def _check_agreement(task: str, entries: Mapping[str, Entry]) -> None:
-    scores = {name: e.scores(e.work()) for name, e in entries.items() if e.alike}
+def check_agreement(task: str, scores: Mapping[str, np.ndarray]) -> None:
+    """Raise `AssertionError` unless all scores are those of the first, where they are not NaN."""
+    expected = np.asarray(next(iter(scores.values())), float)
     for name, got in scores.items():
-        expected = next(iter(scores.values()))
-        np.testing.assert_allclose(got, expected, rtol=1e-4, err_msg=f"{task}: {name}")
+        there = ~np.isnan(np.asarray(got, float))
+        if not there.any():
+            raise AssertionError(f"{task}: {name} gives no score")
+        wanted = np.where(there, expected, np.nan)
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, err_msg=f"{task}: {name}")
+
+
+def take_turns(
+    works: Mapping[str, Callable[[], Any]], rounds: Mapping[str, int]
+) -> dict[str, list[tuple[float, float]]]:
+    """CPU and wall times in seconds, by name, of as many rounds as each takes part in.
+
+    All that take part in a round follow one another, in reversed order every other round, so
+    that what disturbs the machine disturbs all.
+    """
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for i in range(max(rounds.values())):
+        there = [name for name in works if i < rounds[name]]
+        for name in reversed(there) if i % 2 else there:
+            times[name].append(timed(works[name]))
+    return times
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float]:

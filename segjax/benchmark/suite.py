@@ -1,0 +1,231 @@
+"""Run workloads size by size, all taking turns, and say how the cost grows."""
+
+import gc
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from segjax._compiling import counting_compilations
+from segjax._errors import InputError
+from segjax.benchmark.timing import (
+    Build,
+    Entry,
+    Rows,
+    check_agreement,
+    most_held,
+    take_turns,
+    timed,
+)
+from segjax.benchmark.workloads import WORKLOADS, Workload, n_log_n
+
+
+OURS = "segjax"
+_TAIL = 3  # of the sizes, to which a power is fitted: smaller ones cost what a call costs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What may be varied.
+
+    Attributes:
+        workloads: names of those that run; empty for all.
+        quick: small sizes, for a look.
+        rounds: most turns of each at each size.
+        seconds: about how long each may take at each size; slow ones have fewer turns.
+        limit: a peer is left out where a call would take longer than these seconds.
+        memory: ... or would hold more than these bytes.
+        peers: whether others take part.
+        seed: of what is drawn.
+    """
+
+    workloads: Sequence[str] = ()
+    quick: bool = False
+    rounds: int = 15
+    seconds: float = 2.0
+    limit: float = 10.0
+    memory: int = 6 * 2**30
+    peers: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        known = [w.name for w in WORKLOADS]
+        for name in self.workloads:
+            if name not in known:
+                raise InputError(f"no workload {name!r}; there are {', '.join(known)}")
+
+
+@dataclass
+class _Left:
+    """Peers that take no part in larger sizes, and those that are not installed."""
+
+    why: dict[str, str] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+
+
+Progress = Callable[[str, int], None]
+
+
+def run(options: Options, progress: Progress | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of all workloads, as they are measured: one per workload, size and tool.
+
+    Raises:
+        AssertionError: if a peer that says the same by its scores gives others.
+    """
+    for workload in WORKLOADS:
+        if options.workloads and workload.name not in options.workloads:
+            continue
+        left = _Left()
+        sizes = workload.quick if options.quick else workload.sizes
+        for size, larger in pairwise([*sizes, None]):
+            if progress is not None and size is not None:
+                progress(workload.name, size)
+            assert size is not None  # only the last of a pair is
+            rows = _measure(workload, size, options, left)
+            yield from rows
+            if larger is not None:
+                growth = workload.elements(larger) / workload.elements(size)
+                _leave_out(left, rows, growth if workload.grows else 1.0, options)
+            gc.collect()
+
+
+def _measure(workload: Workload, size: int, options: Options, left: _Left) -> Rows:
+    drawn = workload.draw(options.seed, size)
+    ours = workload.ours(*drawn)
+    with counting_compilations() as compiled:
+        wall = timed(ours.work)[1]
+    entries, others = {OURS: ours}, []
+    about = {"workload": workload.name, "size": size, "elements": workload.elements(size)}
+    for name, build in workload.peers(*drawn).items() if options.peers else ():
+        entry = _built(name, build, left)
+        if isinstance(entry, Entry):
+            entries[name] = entry
+        elif entry:
+            others.append(about | {"tool": name, "left_out": entry})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of peers, about themselves
+        walls = _agreeing(f"{workload.name} {size}", entries)
+        rounds = {
+            name: max(1 if w > options.seconds else 3, min(options.rounds, _turns(options, w)))
+            for name, w in walls.items()
+        }
+        times = take_turns({name: e.work for name, e in entries.items()}, rounds)
+        held = {name: most_held(e.work) for name, e in entries.items()}
+    rows = [
+        about | {"tool": name} | _spent(times[name], times[OURS]) | _megabytes(held[name])
+        for name in entries
+    ]
+    rows[0] |= {"first_call_s": round(wall, 3), "compiled": compiled["programs"]}
+    rows[0] |= {"compile_s": round(compiled["seconds"], 3), "from_cache": compiled["from_cache"]}
+    return rows + others
+
+
+def _built(name: str, build: Build, left: _Left) -> Entry | str | None:
+    """What to time, why a peer is left out, or nothing if that has been said."""
+    if name in left.absent:
+        return None
+    if name in left.why:
+        return left.why[name]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return build()
+    except ImportError:
+        left.absent.add(name)
+        return "not installed"
+
+
+def _agreeing(task: str, entries: Mapping[str, Entry]) -> dict[str, float]:
+    """Seconds of a call of each, once it was seen that all say the same."""
+    walls, scores = {}, {}
+    for name, entry in entries.items():
+        begun = time.perf_counter()
+        result = entry.work()
+        walls[name] = time.perf_counter() - begun
+        if entry.alike:
+            scores[name] = entry.scores(result)
+        del result
+    if scores:
+        check_agreement(task, scores)
+    return walls
+
+
+def _turns(options: Options, wall: float) -> int:
+    return int(options.seconds / max(wall, 1e-6))
+
+
+def _spent(times: Sequence[tuple[float, float]], ours: Sequence[tuple[float, float]]) -> dict:
+    """Medians and quartiles of both clocks, in milliseconds, and of the ratios of rounds."""
+    row: dict[str, Any] = {"rounds": len(times)}
+    for i, clock in enumerate(("cpu", "wall")):
+        row[f"{clock}_ms"] = _median([1e3 * t[i] for t in times])
+        row[f"{clock}_ms_quartiles"] = _quartiles([1e3 * t[i] for t in times])
+        ratios = [a[i] / b[i] for a, b in zip(ours, times, strict=False) if b[i]]
+        if ratios and times is not ours:
+            row[f"{clock}_ratio"] = _median(ratios)
+            row[f"{clock}_ratio_quartiles"] = _quartiles(ratios)
+    return row
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(f"{np.median(values):.4g}")
+
+
+def _quartiles(values: Sequence[float]) -> list[float]:
+    return [float(f"{q:.4g}") for q in np.quantile(values, (0.25, 0.75))]
+
+
+def _megabytes(held: float | None) -> dict[str, float]:
+    return {} if held is None else {"peak_mb": round(held, 1)}
+
+
+def _leave_out(left: _Left, rows: Rows, growth: float, options: Options) -> None:
+    """Peers that would take too long at the next size, or hold too much."""
+    for row in rows:
+        if row["tool"] == OURS or "wall_ms" not in row:
+            continue
+        seconds = growth * row["wall_ms"] / 1e3
+        held = growth * row.get("peak_mb", 0) * 2**20
+        if seconds > options.limit:
+            left.why[row["tool"]] = f"a call would take some {seconds:.0f} s"
+        elif held > options.memory:
+            left.why[row["tool"]] = f"a call would hold some {held / 2**30:.0f} GiB"
+
+
+def growths(rows: Rows) -> Rows:
+    """By which power of N the cost of segjax grows, over the largest sizes of each workload.
+
+    Returns:
+        Per workload that grows: "exponent" of CPU time, "exponent_wall", the sizes "from" and
+        "to" it was fitted over, and "n_log_n", the power of N log N between those.
+    """
+    found = []
+    for workload in WORKLOADS:
+        own = [r for r in rows if r["workload"] == workload.name and r["tool"] == OURS]
+        tail = own[-_TAIL:]
+        if not workload.grows or len(tail) < 2:
+            continue
+        n = [r["elements"] for r in tail]
+        slope = lambda clock, tail=tail, n=n: round(
+            float(np.polyfit(np.log(n), np.log([max(r[clock], 1e-3) for r in tail]), 1)[0]), 2
+        )
+        found.append(
+            {
+                "workload": workload.name,
+                "from": tail[0]["size"],
+                "to": tail[-1]["size"],
+                "exponent": slope("cpu_ms"),
+                "exponent_wall": slope("wall_ms"),
+                "n_log_n": round(n_log_n(n[0], n[-1]), 2),
+            }
+        )
+    return found
+
+
+def quicker(rows: Rows, clock: str = "cpu") -> Rows:
+    """Rows of peers that take less time than segjax, by the median of the ratios."""
+    return [row for row in rows if row.get(f"{clock}_ratio", 0) > 1]

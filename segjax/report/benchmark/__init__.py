@@ -1,0 +1,3 @@
+"""The page of a benchmark."""
+
+from segjax.report.benchmark.page import render_benchmark as render_benchmark
