@@ -57,7 +57,8 @@ types: $(VENV)/dev
 
 # Sets segjax against the peers that are installed: pip install ".[bench]" brings all of them.
 bench: $(VENV)/dev
-	$(BIN)/python -m experiments.bench
+	$(BIN)/segjax bench -o experiments/results/bench
+	$(BIN)/python -m experiments.folder_speed
 	$(BIN)/python -m experiments.boundary_speed
 	$(BIN)/python -m experiments.components_speed
 	$(BIN)/python -m experiments.instance_speed

@@ -34,6 +34,7 @@ _HOMES = {
     "Table": "segjax.table",
 }
 _MODULES = (
+    "benchmark",
     "case",
     "comparison",
     "compat",

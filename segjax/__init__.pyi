@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from segjax import (
+    benchmark as benchmark,
     case as case,
     comparison as comparison,
     compat as compat,

@@ -21,7 +21,10 @@ else:
 
 def namespace(*values: Any) -> ModuleType:
     """`jax.numpy` if any of the values is a JAX array (traced ones are), else `numpy`."""
-    return jnp if any(isinstance(v, jax.Array) for v in values) else np
+    for v in values:  # a loop, not `any`: this is asked thousands of times per image of objects
+        if isinstance(v, jax.Array):
+            return jnp
+    return np
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:

@@ -210,6 +210,8 @@ def count_present(case: Case) -> tuple[Case, Confusion]:
         return case, counts
     there = (counts.reference_size > 0) | (counts.prediction_size > 0)
     there[0] |= not there.any()
+    if there.all():
+        return replace(case, wanted=tuple(case.labels)), counts
     labels = tuple(k for k, present in zip(case.labels, there, strict=True) if present)
     return replace(case, wanted=labels), jax.tree.map(lambda x: x[there], counts)
 

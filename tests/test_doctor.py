@@ -373,9 +373,11 @@ def test_environment_names_devices_versions_extras_and_cache(capsys):
     assert {"io", "medical", "itk", "zarr", "tables"} <= set(around.extras)
     assert not {"dev", "bench", "all"} & set(around.extras)
     assert around.cache_bytes >= 0
+    assert 0 <= around.first_run.compile_seconds <= around.first_run.seconds
+    assert around.first_run.programs >= around.first_run.from_cache >= 0
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    for heading in ("segjax", "devices", "versions", "extras", "compiled"):
+    for heading in ("segjax", "devices", "versions", "extras", "compiled", "first run"):
         assert f"\n{heading} " in f"\n{out}"
 
 

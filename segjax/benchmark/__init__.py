@@ -8,10 +8,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from segjax.benchmark.large_ct import large_ct
-from segjax.benchmark.machine import bandwidth, machine, peak_flops
+from segjax.benchmark.large_ct import measure_large_ct
+from segjax.benchmark.machine import bandwidth, describe_machine, peak_flops
 from segjax.benchmark.processes import cold_starts
-from segjax.benchmark.roofline import roofline
+from segjax.benchmark.roofline import measure_roofline
 from segjax.benchmark.suite import Options as Options, growths, quicker as quicker, run as run
 from segjax.benchmark.workloads import WORKLOADS as WORKLOADS
 from segjax.io import output_folder, write_atomic
@@ -39,7 +39,7 @@ def benchmark(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "options": dataclasses.asdict(options),
-        "machine": machine()
+        "machine": describe_machine()
         | {"read_gb_s": round(bandwidth() / 1e9, 2), "gflop_s": round(peak_flops() / 1e9, 1)},
         "workloads": [
             {"name": w.name, "title": w.title, "axis": w.axis, "grows": w.grows} for w in WORKLOADS
@@ -50,8 +50,8 @@ def benchmark(
     if not options.workloads:
         rounds = 1 if options.quick else 5
         document["starts"] = cold_starts(rounds, options.seed)
-        document["roofline"] = roofline(rounds, quick=options.quick, seed=options.seed)
-        document["ct"] = large_ct(rounds, quick=options.quick, seed=options.seed)
+        document["roofline"] = measure_roofline(rounds, quick=options.quick, seed=options.seed)
+        document["ct"] = measure_large_ct(rounds, quick=options.quick, seed=options.seed)
     for _, rows in groupby(run(options, progress), lambda row: row["workload"]):
         document["rows"] += rows
         document["growth"] = growths(document["rows"])

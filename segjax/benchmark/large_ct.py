@@ -19,7 +19,7 @@ REPORTED = (
 SPACING = (2.5, 0.8, 0.8)  # mm
 
 
-def large_ct(rounds: int = 5, *, quick: bool = False, seed: int = 0) -> dict[str, Any]:
+def measure_large_ct(rounds: int = 5, *, quick: bool = False, seed: int = 0) -> dict[str, Any]:
     """Time per case, from masks on the default device to the HD.
 
     Returns:

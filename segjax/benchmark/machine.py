@@ -23,7 +23,7 @@ PEERS = (
 _TIMES = 7
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Processor, devices and versions; peers that are not installed have none."""
     return {
         "processor": processor(),

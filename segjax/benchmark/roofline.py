@@ -17,7 +17,7 @@ from segjax.benchmark.timing import Rows, timed
 from segjax.statistics import confusion, contingency, label_confusion
 
 
-def roofline(rounds: int = 5, *, quick: bool = False, seed: int = 0) -> Rows:
+def measure_roofline(rounds: int = 5, *, quick: bool = False, seed: int = 0) -> Rows:
     """Programs that count on the device, against the least time that the machine needs for them.
 
     Bytes and operations are those of XLA's own analysis of the compiled program; what stays in

@@ -149,8 +149,7 @@ def _agreeing(task: str, entries: Mapping[str, Entry]) -> dict[str, float]:
         if entry.alike:
             scores[name] = entry.scores(result)
         del result
-    if scores:
-        check_agreement(task, scores)
+    check_agreement(task, scores)
     return walls
 
 

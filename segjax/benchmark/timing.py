@@ -82,8 +82,8 @@ def contest(
 
 def check_agreement(task: str, scores: Mapping[str, np.ndarray]) -> None:
     """Raise `AssertionError` unless all scores are those of the first, where they are not NaN."""
-    expected = np.asarray(next(iter(scores.values())), float)
     for name, got in scores.items():
+        expected = np.asarray(next(iter(scores.values())), float)
         there = ~np.isnan(np.asarray(got, float))
         if not there.any():
             raise AssertionError(f"{task}: {name} gives no score")

@@ -29,8 +29,10 @@ def doctor(reference: Path | None, prediction: Path | None, headers: bool, as_js
     segjax doctor
     segjax doctor labels/ predictions/
     """  # noqa: D301
+    from segjax._compiling import keep_compiled
     from segjax.doctor import examine
 
+    keep_compiled()
     found = examine(reference, prediction, headers=headers)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=1))
@@ -72,6 +74,13 @@ def _print_environment(around: Any) -> None:
         _line("", f'no accelerator: pip install "segjax[{_ACCELERATORS[0]}]" (or {others})')
     size = byte_size(around.cache_bytes)
     _line("compiled", f"{around.programs} programs, {size}, in {shown(around.cache)}")
+    first = around.first_run
+    _line(
+        "first run",
+        f"Dice and HD95 of a small pair in {first.seconds:.2f} s, {first.compile_seconds:.2f} s of "
+        f"them for {first.programs} {'program' if first.programs == 1 else 'programs'}, "
+        f"{first.from_cache} from disk",
+    )
 
 
 def _line(heading: str, text: str) -> None:

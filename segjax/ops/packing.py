@@ -59,6 +59,8 @@ def pack(flat: np.ndarray, planes: int, words: int) -> UInt32[np.ndarray, "plane
         planes: how many bits to keep.
         words: length of the result; what `flat` does not fill is 0.
     """
+    if planes == 1 and flat.dtype.itemsize == 1 and flat.size == 32 * words:
+        return np.packbits(flat).view(np.uint32)[None]
     packed = np.zeros((planes, words * 4), np.uint8)
     for j in range(planes):
         bits = flat if planes == 1 else flat & flat.dtype.type(1 << j)  # packbits takes any 0/not 0
@@ -141,6 +143,8 @@ def count_codes_on_host(
 
 def _masks_on_host(planes: np.ndarray, codes: int) -> list[np.ndarray]:
     """Packed masks of the codes 1 ... `codes`: a tree whose branches share the upper planes."""
+    if codes == len(planes) == 1:
+        return [planes[0]]
     masks = [~planes[-1], planes[-1]]
     for j in range(len(planes) - 2, -1, -1):
         zero, one = ~planes[j], planes[j]
@@ -151,7 +155,9 @@ def _masks_on_host(planes: np.ndarray, codes: int) -> list[np.ndarray]:
 
 def popcount_on_host(words: np.ndarray) -> Any:
     """Number of set bits in each row, of an even number of words in host memory."""
-    return np.bitwise_count(words.view(np.uint64)).sum(-1, dtype=np.int64)
+    counts = np.bitwise_count(words.view(np.uint64))
+    narrow = counts.shape[-1] < 2**26  # the sums fit, and are taken in half the time
+    return counts.sum(-1, dtype=np.uint32 if narrow else np.int64).astype(np.int64)
 
 
 def count(mask: Array) -> Int[Array, ""]:

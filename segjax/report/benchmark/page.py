@@ -169,7 +169,7 @@ def _workload(document: Document, about: Mapping[str, Any], clock: str) -> str:
     curves: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         if f"{clock}_ms" in row:
-            curves.setdefault(row["tool"], []).append((row["size"], row[f"{clock}_ms"]))
+            curves.setdefault(row["tool"], []).append((float(row["size"]), row[f"{clock}_ms"]))
     own = [row for row in rows if row["tool"] == OURS]
     chart = growth_chart(
         curves,
@@ -192,7 +192,7 @@ def _n_log_n(own: Sequence[Row], clock: str) -> list[tuple[float, float]]:
     last = own[-1]
     n_log_n = lambda n: n * math.log(max(n, 2))
     scale = last[f"{clock}_ms"] / n_log_n(last["elements"])
-    return [(row["size"], scale * n_log_n(row["elements"])) for row in own]
+    return [(float(row["size"]), scale * n_log_n(row["elements"])) for row in own]
 
 
 def _compiled(own: Sequence[Row]) -> str:
