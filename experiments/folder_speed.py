@@ -76,9 +76,9 @@ def _folder_row(
     row = compared(
         task,
         f"folder.run, {name}, {cache}",
-        [x[part] for x in ours],
+        [tuple(x[part]) for x in ours],
         "pillow + numpy bincount",
-        [x[part] for x in peer],
+        [tuple(x[part]) for x in peer],
         1.5,
     )
     return row | {
