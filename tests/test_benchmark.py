@@ -121,10 +121,28 @@ def test_rows_have_medians_spread_and_compilations(rows):
 
 
 def test_scores_are_compared_before_anything_is_timed(monkeypatch):
-    wrong = lambda r, p: Entry(lambda: [0.5])
-    off = replace(WORKLOADS[0], sizes=(16,), peers=lambda r, p: {"odd": lambda: wrong(r, p)})
-    monkeypatch.setattr(suite, "WORKLOADS", [off])
-    with pytest.raises(AssertionError, match="overlap-2d 16: odd"):
+    peers = lambda n: {"odd": lambda: Entry(lambda: 2.0), "even": lambda: Entry(lambda: 1.0)}
+    monkeypatch.setattr(suite, "WORKLOADS", [workload(peers)])
+    found = list(suite.run(FAST))
+    assert [r.get("left_out") for r in found if r["tool"] == "odd"] == ["gives other scores"] * 3
+    assert all("wall_ms" in r for r in found if r["tool"] == "even")
+
+
+@pytest.mark.parametrize("when", ["built", "called"])
+def test_a_peer_that_fails_is_left_out(monkeypatch, when):
+    def fail(*_):
+        raise ZeroDivisionError("of theirs\nat length")
+
+    peers = lambda n: {"broken": fail if when == "built" else lambda: Entry(fail)}
+    monkeypatch.setattr(suite, "WORKLOADS", [workload(peers)])
+    found = [r for r in suite.run(FAST) if r["tool"] == "broken"]
+    assert [r["left_out"] for r in found] == ["fails: ZeroDivisionError: of theirs"] * 3
+
+
+def test_ours_may_not_fail(monkeypatch):
+    own = replace(workload(lambda n: {}), ours=lambda n: Entry(lambda: 1 / 0))
+    monkeypatch.setattr(suite, "WORKLOADS", [own])
+    with pytest.raises(ZeroDivisionError):
         list(suite.run(FAST))
 
 
@@ -171,13 +189,13 @@ def test_a_peer_is_left_out_before_it_holds_too_much(monkeypatch):
     assert [r.get("left_out") for r in found] == [None, *["a call would hold some 3 GiB"] * 2]
 
 
-def test_who_is_not_installed_is_said_once(monkeypatch):
+def test_who_is_not_installed_is_said(monkeypatch):
     def absent():
         raise ImportError
 
     monkeypatch.setattr(suite, "WORKLOADS", [workload(lambda n: {"absent": absent})])
     found = [r for r in suite.run(FAST) if r["tool"] == "absent"]
-    assert [r["left_out"] for r in found] == ["not installed"]
+    assert [r["left_out"] for r in found] == ["not installed"] * 3
 
 
 def test_peers_may_stay_away(monkeypatch):

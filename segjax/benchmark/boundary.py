@@ -108,10 +108,11 @@ def _skimage(r: np.ndarray, p: np.ndarray) -> Any:
 
 def _segauge(spacing: Any, r: np.ndarray, p: np.ndarray) -> Any:
     m = importlib.import_module("segauge").surface_metrics
-    return m(p, r, spacing=spacing, tolerance=TOLERANCE)
+    return m(p, r, spacing=spacing, nsd_tolerance=TOLERANCE)
 
 
 def _miseval(r: np.ndarray, p: np.ndarray) -> Any:
+    r, p = r.astype(np.uint8), p.astype(np.uint8)  # it takes no masks
     return importlib.import_module("miseval").evaluate(r, p, metric="HD")
 
 

@@ -75,6 +75,7 @@ def cells(
     kind = rng.random(count)
     found[kind < 0.05] = 0
     found = np.where(kind > 0.95, np.roll(found, 1), found)
+    found = np.searchsorted(np.unique(np.append(found, 0)), found)  # without gaps
     resized = radius * rng.uniform(0.85, 1.05, count)
     return (
         _painted(axis, pitch, dims, centre, radius, numbers),

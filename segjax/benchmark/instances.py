@@ -76,7 +76,7 @@ def cellpose(rs: Any, ps: Any, bar: float | None = None) -> Entry:
     average_precision = importlib.import_module("cellpose.metrics").average_precision
     names = METRICS[2:]
     return Entry(
-        lambda: average_precision(rs, ps, THRESHOLDS)[0],
+        lambda: average_precision(rs, ps, list(THRESHOLDS))[0],
         lambda found: np.stack([_only(dict(zip(names, row, strict=True))) for row in found]),
         bar=bar,
         slow=True,

@@ -3,8 +3,8 @@
 import gc
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +25,7 @@ from segjax.benchmark.workloads import WORKLOADS, Workload, n_log_n
 
 
 OURS = "segjax"
+_TURN = 0.005  # seconds of a turn at least: what takes less is called several times
 _TAIL = 3  # of the sizes, to which a power is fitted: smaller ones cost what a call costs
 
 
@@ -59,27 +60,20 @@ class Options:
                 raise InputError(f"no workload {name!r}; there are {', '.join(known)}")
 
 
-@dataclass
-class _Left:
-    """Peers that take no part in larger sizes, and those that are not installed."""
-
-    why: dict[str, str] = field(default_factory=dict)
-    absent: set[str] = field(default_factory=set)
-
-
+_Left = dict[str, str]  # peers that take no part any more, and why
 Progress = Callable[[str, int], None]
 
 
 def run(options: Options, progress: Progress | None = None) -> Iterator[dict[str, Any]]:
     """Rows of all workloads, as they are measured: one per workload, size and tool.
 
-    Raises:
-        AssertionError: if a peer that says the same by its scores gives others.
+    A peer that is left out has the reason in place of times: it is not installed, fails, gives
+    other scores than segjax, or would take too long or hold too much.
     """
     for workload in WORKLOADS:
         if options.workloads and workload.name not in options.workloads:
             continue
-        left = _Left()
+        left: _Left = {}
         sizes = workload.quick if options.quick else workload.sizes
         for size, larger in pairwise([*sizes, None]):
             if progress is not None and size is not None:
@@ -98,22 +92,22 @@ def _measure(workload: Workload, size: int, options: Options, left: _Left) -> Ro
     ours = workload.ours(*drawn)
     with counting_compilations() as compiled:
         wall = timed(ours.work)[1]
-    entries, others = {OURS: ours}, []
+    entries = {OURS: ours}
     about = {"workload": workload.name, "size": size, "elements": workload.elements(size)}
     for name, build in workload.peers(*drawn).items() if options.peers else ():
-        entry = _built(name, build, left)
-        if isinstance(entry, Entry):
+        entry = None if name in left else _built(name, build, left)
+        if entry is not None:
             entries[name] = entry
-        elif entry:
-            others.append(about | {"tool": name, "left_out": entry})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of peers, about themselves
-        walls = _agreeing(f"{workload.name} {size}", entries)
+        walls = _tried(f"{workload.name} {size}", entries, left)
         rounds = {
             name: max(1 if w > options.seconds else 3, min(options.rounds, _turns(options, w)))
             for name, w in walls.items()
+            if name in entries
         }
-        times = take_turns({name: e.work for name, e in entries.items()}, rounds)
+        calls = {name: max(1, int(_TURN / walls[name])) for name in entries}
+        times = take_turns({name: e.work for name, e in entries.items()}, rounds, calls)
         held = {name: most_held(e.work) for name, e in entries.items()}
     rows = [
         about | {"tool": name} | _spent(times[name], times[OURS]) | _megabytes(held[name])
@@ -121,35 +115,46 @@ def _measure(workload: Workload, size: int, options: Options, left: _Left) -> Ro
     ]
     rows[0] |= {"first_call_s": round(wall, 3), "compiled": compiled["programs"]}
     rows[0] |= {"compile_s": round(compiled["seconds"], 3), "from_cache": compiled["from_cache"]}
-    return rows + others
+    return rows + [about | {"tool": name, "left_out": why} for name, why in left.items()]
 
 
-def _built(name: str, build: Build, left: _Left) -> Entry | str | None:
-    """What to time, why a peer is left out, or nothing if that has been said."""
-    if name in left.absent:
-        return None
-    if name in left.why:
-        return left.why[name]
+def _built(name: str, build: Build, left: _Left) -> Entry | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return build()
     except ImportError:
-        left.absent.add(name)
-        return "not installed"
+        left[name] = "not installed"
+    except Exception as error:  # of others, which is no reason to lose what was measured
+        left[name] = _failed(error)
+    return None
 
 
-def _agreeing(task: str, entries: Mapping[str, Entry]) -> dict[str, float]:
-    """Seconds of a call of each, once it was seen that all say the same."""
-    walls, scores = {}, {}
-    for name, entry in entries.items():
+def _failed(error: Exception) -> str:
+    return f"fails: {type(error).__name__}: {error}".split("\n")[0]
+
+
+def _tried(task: str, entries: dict[str, Entry], left: _Left) -> dict[str, float]:
+    """Seconds of a call of each that says the same as segjax; others are taken out."""
+    walls: dict[str, float] = {}
+    said: dict[str, np.ndarray] = {}
+    for name, entry in list(entries.items()):
         begun = time.perf_counter()
-        result = entry.work()
-        walls[name] = time.perf_counter() - begun
-        if entry.alike:
-            scores[name] = entry.scores(result)
-        del result
-    check_agreement(task, scores)
+        try:
+            result = entry.work()
+            walls[name] = time.perf_counter() - begun
+            if entry.alike:
+                said[name] = entry.scores(result)
+                check_agreement(task, {k: said[k] for k in (OURS, name) if k in said})
+        except AssertionError:
+            left[name] = "gives other scores"
+        except Exception as error:
+            if name == OURS:
+                raise
+            left[name] = _failed(error)
+        if name in left:
+            del entries[name]
+        result = None  # not held while the next one works
     return walls
 
 
@@ -190,9 +195,9 @@ def _leave_out(left: _Left, rows: Rows, growth: float, options: Options) -> None
         seconds = growth * row["wall_ms"] / 1e3
         held = growth * row.get("peak_mb", 0) * 2**20
         if seconds > options.limit:
-            left.why[row["tool"]] = f"a call would take some {seconds:.0f} s"
+            left[row["tool"]] = f"a call would take some {seconds:.0f} s"
         elif held > options.memory:
-            left.why[row["tool"]] = f"a call would hold some {held / 2**30:.0f} GiB"
+            left[row["tool"]] = f"a call would hold some {held / 2**30:.0f} GiB"
 
 
 def growths(rows: Rows) -> Rows:

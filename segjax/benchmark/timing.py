@@ -92,28 +92,36 @@ def check_agreement(task: str, scores: Mapping[str, np.ndarray]) -> None:
 
 
 def take_turns(
-    works: Mapping[str, Callable[[], Any]], rounds: Mapping[str, int]
+    works: Mapping[str, Callable[[], Any]],
+    rounds: Mapping[str, int],
+    calls: Mapping[str, int] | None = None,
 ) -> dict[str, list[tuple[float, float]]]:
-    """CPU and wall times in seconds, by name, of as many rounds as each takes part in.
+    """CPU and wall times of a call in seconds, by name, of as many rounds as each takes part in.
 
     All that take part in a round follow one another, in reversed order every other round, so
     that what disturbs the machine disturbs all.
+
+    Args:
+        works: what is timed.
+        rounds: how many each takes part in.
+        calls: how many make up a turn, whose mean is taken; one by default.
     """
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for i in range(max(rounds.values())):
         there = [name for name in works if i < rounds[name]]
         for name in reversed(there) if i % 2 else there:
-            times[name].append(timed(works[name]))
+            times[name].append(timed(works[name], 1 if calls is None else calls[name]))
     return times
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    """CPU and wall time in seconds."""
+def timed(work: Callable[[], Any], calls: int = 1) -> tuple[float, float]:
+    """CPU and wall time of a call in seconds, the mean of several."""
     cpu, wall = time.process_time(), time.perf_counter()
-    result = work()
+    for _ in range(calls):
+        result = work()
     taken = time.process_time() - cpu, time.perf_counter() - wall
-    del result  # freeing it is nobody's time
-    return taken
+    del result  # freeing the last is nobody's time
+    return taken[0] / calls, taken[1] / calls
 
 
 def compared(
