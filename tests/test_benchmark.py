@@ -298,9 +298,21 @@ def test_page_has_starts_roofline_and_ct_where_they_were_measured(document):
     ct = {"shape": [4, 8, 8], "spacing": [2.5, 1.0, 1.0], "first_call_s": 1.5, "wall_ms": 12.34}
     more = {"starts": [start], "roofline": [place], "ct": ct | {"reported": {"cuCIM": "22 ms"}}}
     page = render_benchmark(document | more)
-    for text in ("From a cold start", "Roofline", "HD of a large CT", "12.3 ms", "4 x 8 x 8"):
+    for text in ("From a cold start", place["program"], "HD of a large CT", "12.3 ms", "4 x 8 x 8"):
         assert text in page
         assert text not in render_benchmark(document)
+
+
+def test_page_sets_large_inputs_against_reading_them(document):
+    rows = [
+        {**r, "input_bytes": 5 * 10**7, "wall_ms": 20.0} if "input_bytes" in r else r
+        for r in document["rows"]
+    ]
+    page = render_benchmark({**document, "rows": rows})
+    assert "reading it once" in page
+    assert page.count("<td>5.00</td><td>25.0 %</td>") == len(WORKLOADS)
+    small = [{**r, "input_bytes": 100} if "input_bytes" in r else r for r in rows]
+    assert "reading it once" not in render_benchmark({**document, "rows": small})
 
 
 def test_page_is_inert(document):

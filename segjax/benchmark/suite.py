@@ -113,6 +113,7 @@ def _measure(workload: Workload, size: int, options: Options, left: _Left) -> Ro
         about | {"tool": name} | _spent(times[name], times[OURS]) | _megabytes(held[name])
         for name in entries
     ]
+    rows[0]["input_bytes"] = sum(x.nbytes for x in drawn if isinstance(x, np.ndarray))
     rows[0] |= {"first_call_s": round(wall, 3), "compiled": compiled["programs"]}
     rows[0] |= {"compile_s": round(compiled["seconds"], 3), "from_cache": compiled["from_cache"]}
     return rows + [about | {"tool": name, "left_out": why} for name, why in left.items()]

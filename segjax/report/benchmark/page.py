@@ -46,7 +46,7 @@ def render_benchmark(document: Document) -> str:
         + _quicker(document, clock)
         + "".join(_workload(document, about, clock) for about in document["workloads"])
         + starts(document.get("starts") or ())
-        + ceilings(document.get("roofline") or (), document["machine"])
+        + ceilings(document)
         + large_ct(document.get("ct"), document["machine"])
         + _stamp(document)
     )

@@ -31,8 +31,41 @@ def starts(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def ceilings(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> str:
-    """How close programs come to what the machine allows."""
+def ceilings(document: Mapping[str, Any]) -> str:
+    """How close workloads and programs come to what the machine allows."""
+    machine = document["machine"]
+    return (
+        f"<section><h2>Roofline</h2><p>This machine reads memory at {machine['read_gb_s']:g} GB/s "
+        f"and multiplies at {machine['gflop_s']:g} GFLOP/s, as measured here.</p>"
+        f"{_reading(document)}{_programs(document.get('roofline') or ())}</section>"
+    )
+
+
+def _reading(document: Mapping[str, Any]) -> str:
+    """Each workload at its largest size, against reading its input once."""
+    own = {r["workload"]: r for r in document["rows"] if r["tool"] == "segjax"}  # the last stays
+    lines = []
+    for about in document["workloads"]:
+        row = own.get(about["name"])
+        if row is None or row["input_bytes"] < 2**20:  # which no memory is read for
+            continue
+        least = 1e3 * row["input_bytes"] / (1e9 * document["machine"]["read_gb_s"])
+        lines.append(
+            (
+                escape(about["title"]),
+                f"{row['size']:,}",
+                number(row["input_bytes"] / 1e6, 1),
+                number(row["wall_ms"], 2),
+                number(least, 2),
+                percent(least / row["wall_ms"]),
+            )
+        )
+    head = ("workload", "size", "input, MB", "ms", "reading it once, ms", "share")
+    return table(head, lines) if lines else ""
+
+
+def _programs(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What XLA makes of the parts that count on the device."""
     if not rows:
         return ""
     lines = [
@@ -50,12 +83,10 @@ def ceilings(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> s
     ]
     head = ("program", "input, MB", "moved, MB", "Mflop", "ms", "least, ms", "bound by", "share")
     return (
-        "<section><h2>Roofline</h2><p>Programs that count on the device. Bytes and operations are "
-        "those of XLA's analysis of the compiled program; the least time is what they need at the "
-        f"{machine['read_gb_s']:g} GB/s and {machine['gflop_s']:g} GFLOP/s measured here. "
-        "What stays in a cache is counted as if it did not, so that more than 100 % can be found. "
-        "On a CPU segjax counts arrays of the host by NumPy and bit tricks instead of these."
-        f"</p>{table(head, lines, text=(0, 6))}</section>"
+        "<p>Programs that count on a device; on a CPU, NumPy and bit tricks stand in for them. "
+        "Bytes and operations are those of XLA's analysis of the compiled program; the least time "
+        "is what they need at the rates above. What stays in a cache is counted as if it did not, "
+        f"so that more than 100 % can be found.</p>{table(head, lines, text=(0, 6))}"
     )
 
 
