@@ -175,7 +175,7 @@ def test_a_command_runs(text, request, tmp_path, monkeypatch):
             continue
         assert typed[0] == "segjax"
         place = next((place for part, place in PLACES.items() if part in line), "volumes")
-        if typed[1] == "train":  # hours: only that there are such options
+        if typed[1] in ("train", "bench"):  # long: only that there are such options
             with command.make_context("segjax", typed[1:]) as context:
                 name, of_it, rest = command.resolve_command(context, typed[1:])
                 of_it.make_context(name, rest, parent=context)

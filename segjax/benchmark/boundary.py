@@ -153,9 +153,11 @@ def peers(
         ),
         "MONAI": _Way(partial(_monai, spacing), "monai", slow=True),
         "medpy hd95": _Way(partial(_medpy, spacing), "medpy", slow=True, alike=False),
-        "segauge": _Way(partial(_segauge, spacing), "segauge", slow=True, alike=False),
     }
+    if len(spacing) == 3:  # all that it takes
+        ways["segauge"] = _Way(partial(_segauge, spacing), "segauge", slow=True, alike=False)
     if all(s == 1 for s in spacing):  # these know of no spacing
         ways["scikit-image HD"] = _Way(_skimage, "skimage", slow=True, alike=False)
-        ways["miseval HD"] = _Way(_miseval, "miseval", slow=True, alike=False)
+        if len(spacing) == 2:
+            ways["miseval HD"] = _Way(_miseval, "miseval", slow=True, alike=False)
     return {name: partial(build, name, way) for name, way in ways.items()}

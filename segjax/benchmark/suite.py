@@ -47,7 +47,7 @@ class Options:
     workloads: Sequence[str] = ()
     quick: bool = False
     rounds: int = 15
-    seconds: float = 2.0
+    seconds: float = 1.0
     limit: float = 10.0
     memory: int = 6 * 2**30
     peers: bool = True
