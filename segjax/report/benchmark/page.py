@@ -159,8 +159,8 @@ def _quicker(document: Document, clock: str) -> str:
     compared = sum(f"{clock}_ratio" in row for row in document["rows"])
     return (
         '<section class="slower"><h2>Where a peer is quicker</h2>'
-        f"<p>In {len(lines):,} of {plural(compared, 'comparison')}, over all sizes; where that is of "
-        f"small images, it is for what a call costs. At most {_ms(lost)} ms are lost in one.</p>"
+        f"<p>In {len(lines):,} of {plural(compared, 'comparison')}, over all sizes; with small "
+        f"images it is for what a call costs. At most {_ms(lost)} ms are lost in one.</p>"
         f"<details><summary>All of them</summary>{table(head, lines, text=(0, 2))}</details>"
         "</section>"
     )
