@@ -1,6 +1,7 @@
 """Counting: exact, whatever the dtype, the layout and the size."""
 
 import sys
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -301,3 +302,17 @@ def test_statistics_of_two_halves_add_up_to_the_whole(rng, counting):
             total, whole = total.table, whole.table
         for got, expected in zip(*map(jax.tree.leaves, (total, whole)), strict=True):
             np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("longest", [9, 2**40], ids=["one number each", "too long for that"])
+@pytest.mark.parametrize("labels", [3, 5_000], ids=["dense", "sorted"])
+def test_runs_of_the_same_pair_are_added_up(rng, labels, longest):
+    r, p = rng.integers(0, labels, (2, 400)).astype(np.int32)
+    length = rng.integers(0, longest, 400)
+    r[-1], p[-1], length[-1] = labels, labels, longest
+    found = segments.merge_runs((r, p, length))
+    expected = Counter()
+    for key, n in zip(zip(r.tolist(), p.tolist(), strict=True), length.tolist(), strict=True):
+        expected[key] += n
+    expected = sorted((*key, n) for key, n in expected.items() if n)
+    assert list(zip(*(x.tolist() for x in found), strict=True)) == expected
