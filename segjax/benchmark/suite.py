@@ -83,7 +83,8 @@ def run(options: Options, progress: Progress | None = None) -> Iterator[dict[str
             yield from rows
             if larger is not None:
                 growth = workload.elements(larger) / workload.elements(size)
-                _leave_out(left, rows, growth if workload.grows else 1.0, options)
+                # Of objects, many make tables of all pairs.
+                _leave_out(left, rows, growth if workload.grows else growth**2, options)
             gc.collect()
 
 
