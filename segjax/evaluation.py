@@ -340,7 +340,7 @@ def _separate(
             raise InputError(f"case {i}: {error}") from None
     labels = sorted({k for part in parts for k in count_present(part)[0].labels})
     parts = [replace(p, wanted=tuple(labels) if p.wanted is None else p.wanted) for p in parts]
-    return parts, stack_counts([STATISTICS[Confusion](part) for part in parts])
+    return parts, STACKED[Confusion](parts)
 
 
 def _measure_block(block: list[Case], metrics: Sequence[Metric]) -> dict[type, Any]:
@@ -369,12 +369,7 @@ def _count_stack(stack: Case) -> Confusion:
     if masks and stack.valid is None and stack.labels == (1,):
         counts = count_masks(reference=stack.reference, prediction=stack.prediction)
         return jax.tree.map(lambda x: x[:, None], counts)
-    return stack_counts([STATISTICS[Confusion](part) for part in _parts(stack)])
-
-
-def stack_counts(counts: Sequence[Confusion]) -> Confusion:
-    """Put the counts of cases under each other: shape (case, label)."""
-    return jax.tree.map(lambda *x: np.stack(x), *counts)
+    return STACKED[Confusion](list(_parts(stack)))
 
 
 # Every metric as a function of arrays: segjax.dice(reference=r, prediction=p).

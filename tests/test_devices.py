@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 import segjax
+from segjax import _devices
 from segjax.statistics import boundary_bands, confusion, contingency, label_confusion
 from tests.devices import run_on
 
@@ -52,10 +53,13 @@ def test_batches_lower_for_accelerators(name, platform):
 
 def test_packed_counting_lowers_for_accelerators():
     module = sys.modules["segjax.statistics.confusion"]
-    words = jax.ShapeDtypeStruct((3, 1024), jnp.uint32)
+    words = jax.ShapeDtypeStruct((2, 3, 1024), jnp.uint32)
     codes = jax.ShapeDtypeStruct((7,), jnp.int32)
+    program = module._spread(
+        module._count_codes, (True, True, False), _devices.own_devices()
+    ).program
     for platform in ("cuda", "tpu"):
-        jax.export.export(module._count_codes, platforms=[platform])(words, words, codes)
+        jax.export.export(spread.program, platforms=[platform])(words, words, codes)
 
 
 EIGHT_DEVICES = """
@@ -107,4 +111,85 @@ EIGHT_DEVICES = """
 
 def test_batches_sharded_over_eight_devices_score_alike():
     done = run_on(8, textwrap.dedent(EIGHT_DEVICES))
+    assert done.stdout == "agreed\n", done.stderr
+
+
+# What the caller's own arrays are spread over is another matter, and must not get in the way.
+SHARES = """
+    import sys
+    import jax, numpy as np
+    from jax.sharding import AxisType
+    from tests.devices import spread_over
+
+    KINDS = {1: None, 2: AxisType.Auto, 4: AxisType.Explicit, 8: AxisType.Explicit}
+
+    def by_number(function, spread):
+        for number, kind in KINDS.items():
+            if kind is not None:
+                jax.set_mesh(jax.make_mesh((8,), ("case",), (kind,)))
+            with spread_over(number) as called:
+                found = function()
+            assert called == spread, called
+            if number == 1:
+                exact, close = found
+            assert found[0] == exact
+            for a, b in zip(found[1], close, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+        print("agreed")
+"""
+
+EVALUATION = """
+    import pathlib
+    import segjax
+    from scipy import ndimage
+    from segjax.statistics import count_masks
+
+    for module in ("segjax.statistics.confusion", "segjax.ops.surfaces"):
+        sys.modules[module].counts_on_host = lambda: False  # as on an accelerator
+    rng = np.random.default_rng(0)
+    field = lambda: ndimage.gaussian_filter(rng.normal(size=(11, 6, 14, 33)), (0, 2, 2, 2))
+    maps = [np.digitize(field(), (0.02, 0.05, 0.08)).astype(np.uint8) for _ in range(2)]
+    masks = {side: x > 0 for side, x in zip(("reference", "prediction"), maps)}
+    folders = [pathlib.Path(sys.argv[1]) / side for side in masks]
+    for folder, cases in zip(folders, maps):
+        folder.mkdir()
+        for i in range(2):
+            np.save(folder / f"{i}.npy", cases[i])
+    metrics = ("dice", "sensitivity", "hd95", "assd", "nsd(tolerance=1.5)")
+    batch = dict(references=maps[0], predictions=maps[1], metrics=metrics)
+
+    def score():
+        counts = count_masks(**masks)
+        np.testing.assert_array_equal(
+            counts.tp, (masks["reference"] & masks["prediction"]).sum((1, 2, 3))
+        )
+        exact = (
+            segjax.evaluate_batch(**batch, spacing=1.5).to_csv(),
+            segjax.evaluate_folder(*folders, metrics=metrics, spacing=1.5).to_csv(),
+        )
+        table = segjax.evaluate_batch(**batch, spacing=(3.0, 1.0, 0.7), surface="surfel")
+        return exact, list(table.columns.values())
+
+    by_number(score, {"_count_masks", "_count_codes", "search", "several"})
+"""
+
+ASSESSMENT = """
+    from segjax.quality import assess
+    from tests.quality import toy
+
+    rng = np.random.default_rng(0)
+    scene = toy.scene(rng)
+
+    def predict():
+        found = assess(*scene, weights=toy.toy(), averaging=1, per_object=True, error_map=True)
+        objects, tiles, maps = found.per_object, found.tiles, found.error_map.values()
+        return None, [found.score, objects.drops, tiles.scores, tiles.counts, *maps]
+
+    by_number(predict, {"predict"})
+"""
+
+
+@pytest.mark.parametrize("work", [EVALUATION, ASSESSMENT], ids=["evaluation", "assessment"])
+def test_every_device_does_its_share(work, tmp_path):
+    done = run_on(8, textwrap.dedent(SHARES) + textwrap.dedent(work), str(tmp_path))
     assert done.stdout == "agreed\n", done.stderr

@@ -14,7 +14,7 @@ ORDER = (
     ("_errors", "_version"),
     ("hosts",),
     ("_numerics",),
-    ("_compiling",),
+    ("_compiling", "_devices"),
     ("ops",),
     ("case",),
     ("statistics",),

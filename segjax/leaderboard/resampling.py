@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8, UInt32
 
+from segjax import _devices
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
 from segjax.ops import packing
@@ -379,19 +379,20 @@ def _in_chunks(
     """
     drawn = items.size if items.kind != "within" else items.units * items.most
     chunk, chunks = _chunks(count, max(drawn, items.size))
-    devices = jax.local_device_count()
+    devices = _devices.own_devices()
     with jax.threefry_partitionable(False), jax.enable_x64(True):  # drawn on one device each
         program = _program(items.kind, chunk, items.size, items.most, estimate, errors, devices)
-        found = program(_keys(key, chunks, devices), items.slots, data)
+        keys = np.asarray(_keys(key, chunks, _devices.even(chunks, devices)))
+        found = program(keys, items.slots, data)
     found = np.asarray(found)[:chunks]
     return found.swapaxes(0, 1).reshape(found.shape[1], -1, found.shape[-1])[:, :count]
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _keys(key: PRNGKeyArray, chunks: int, devices: int) -> UInt32[Array, "chunk word"]:
-    """One per chunk, the last again until each device has as many."""
+def _keys(key: PRNGKeyArray, chunks: int, size: int) -> UInt32[Array, "chunk word"]:
+    """One per chunk, the last again until there are as many as wanted."""
     keys = jax.random.key_data(jax.random.split(key, chunks))
-    return jnp.concatenate([keys, jnp.repeat(keys[-1:], -chunks % devices, axis=0)])
+    return jnp.concatenate([keys, jnp.repeat(keys[-1:], size - chunks, axis=0)])
 
 
 @lru_cache(maxsize=64)
@@ -402,8 +403,8 @@ def _program(
     most: int,
     estimate: Callable[..., Any],
     errors: bool,
-    devices: int,
-) -> Callable[..., Any]:
+    devices: _devices.Devices,
+) -> _devices.Spread:
     def one(key: Any, slots: Any, data: Any) -> Any:
         weights = _weights(jax.random.wrap_key_data(key), slots, kind, chunk, size, most)
         return estimate(weights, *data, errors=errors)
@@ -411,20 +412,7 @@ def _program(
     def several(keys: Any, slots: Any, data: Any) -> Any:
         return jax.lax.map(lambda key: one(key, slots, data), keys)
 
-    if devices == 1:
-        return jax.jit(several)
-    axes = (jax.sharding.AxisType.Auto,)
-    mesh = jax.make_mesh((devices,), ("replicate",), axes, devices=jax.local_devices()[:devices])
-    over, everywhere = PartitionSpec("replicate"), PartitionSpec()
-    return jax.jit(
-        jax.shard_map(
-            several,
-            mesh=mesh,
-            in_specs=(over, everywhere, everywhere),
-            out_specs=over,
-            check_vma=False,
-        )
-    )
+    return _devices.Spread(several, (True, False, False), devices)
 
 
 def _weights(

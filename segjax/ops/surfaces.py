@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int, UInt32
+from jaxtyping import Bool, Int, Int32, UInt32
 
+from segjax import _devices
 from segjax._compiling import counts_on_host
 from segjax._errors import InputError
 from segjax.ops import distance, mesh, morphology, packing, surfels, transform
@@ -251,62 +252,92 @@ def nearest(
     sites = np.asarray(words.any(axis=(1, 2, 3)))
     seeing = True if sites.all() else sites[points.row // (grid.z * grid.y)]
     open_ = np.flatnonzero(np.broadcast_to(seeing, best.shape))
-    table = _with_room(distance.make_table(words), _FEWEST_WORDS)
+    devices = _devices.own_devices()
+    search = _search(distance.TOGETHER if counts_on_host() else _ALL, devices)
+    made = distance.make_table(words)
+    table = distance.Table(*(_longer(x, _room(x.size, _FEWEST_WORDS)) for x in made))
     budget = np.inf
     if counts_on_host():
         budget = max(_PATIENCE * 32 * words.size, _LEAST_BUDGET)
     known, most = 0.0, _FEWEST_ROWS  # all rows nearer than `known` were visited
     while open_.size:
-        rows, host_rows = _rows(grid, scale, most)
+        rows, host_rows = _rows(grid, scale, most, devices)
         start = int(np.searchsorted(host_rows.squared, known)) // distance.UNROLL * distance.UNROLL
-        chosen = (points.row[open_], points.x[open_], best[open_])
-        row, x, so_far = _with_room(chosen, _FEWEST_POINTS)
-        found = distance.search(
+        dealt, number = _dealt(open_, len(devices))
+        found = search(
+            Points(points.row[dealt], points.x[dealt]),
+            number,
+            best[dealt],
             table,
-            Points(row, x),
-            np.int32(open_.size),
-            so_far,
             Grid(*map(np.int32, grid)),
             rows,
             np.float32(scale.along),
             np.int32(start),
-            np.float32(budget),
-            together=distance.TOGETHER if counts_on_host() else _ALL,
+            np.float32(budget / len(devices)),
         )
-        best[open_] = np.asarray(found.squared)[: open_.size]
-        open_ = open_[np.asarray(found.unsettled)[: int(found.number)]]
-        budget -= float(found.spent)
-        if open_.size and int(found.rows) < most:
+        squared, unsettled, left, visited, spent = map(np.asarray, found)
+        best[open_] = squared.T.reshape(-1)[: open_.size]
+        open_ = np.concatenate([x[i[:n]] for x, i, n in zip(dealt, unsettled, left, strict=True)])
+        budget -= float(spent.sum())
+        if (visited[left > 0] < most).any():
             _finish(words, points, open_, best, spacing)
             break
         known, most = host_rows.squared[-1], most * _MORE_ROWS
     return scale.unit * np.where(seeing, np.sqrt(best.astype(float)), np.inf)
 
 
+@lru_cache(maxsize=8)
+def _search(together: int, devices: _devices.Devices) -> _devices.Spread:
+    """`distance.search` of points that are dealt to devices, a table of the masks on each."""
+
+    def search(points: Points, number: Any, squared: Any, table: Any, *rest: Any) -> Any:
+        own = jax.tree.map(lambda x: x[0], (points, number, squared))
+        found = distance.search(table, *own, *rest, together=together)
+        return jax.tree.map(lambda x: x[None], found)
+
+    return _devices.Spread(search, (*[True] * 3, *[False] * 6), devices)
+
+
+def _dealt(
+    points: Int[np.ndarray, " point"], shares: int
+) -> tuple[Int[np.ndarray, "share place"], Int32[np.ndarray, " share"]]:
+    """Deal points like cards, so that shares cost alike; also how many each holds.
+
+    They are filled up with the last point.
+    """
+    size = _room(-(-points.size // shares), _FEWEST_POINTS)
+    number = np.array([len(range(i, points.size, shares)) for i in range(shares)], np.int32)
+    return _longer(points, shares * size).reshape(size, shares).T, number
+
+
 @lru_cache(maxsize=64)
-def _rows_of(z: int, y: int, spacing: tuple[float, float] | None, most: int) -> tuple[Rows, Rows]:
+def _rows_of(
+    z: int, y: int, spacing: tuple[float, float] | None, most: int, devices: _devices.Devices
+) -> tuple[Rows, Rows]:
     rows = distance.rows_by_distance(z, y, spacing, most)
-    return jax.device_put(rows), rows
+    return _devices.everywhere(rows, devices), rows
 
 
-def _rows(grid: Grid, scale: distance.Scale, most: int) -> tuple[Rows, Rows]:
-    """Rows on the device and on the host."""
+def _rows(
+    grid: Grid, scale: distance.Scale, most: int, devices: _devices.Devices
+) -> tuple[Rows, Rows]:
+    """Rows on the devices and on the host."""
     # Of a somewhat larger grid, so that the list can be used again.
     extent = (packing.bucket(grid.z, smallest=1), packing.bucket(grid.y, smallest=64))
-    return _rows_of(*extent, scale.across, most)
+    return _rows_of(*extent, scale.across, most, devices)
 
 
-def _with_room(arrays: Any, smallest: int) -> Any:
-    """The same, the last entries repeated, up to a size that many share."""
-    n = arrays[0].size
+def _room(size: int, smallest: int) -> int:
+    """A size that many share."""
     # Of large arrays padding is dear, too: by powers of two, of small ones by powers of four.
-    size = (
-        packing.bucket(n, smallest=_LARGE)
-        if n > _LARGE
-        else packing.coarse_bucket(n, smallest=smallest)
-    )
-    longer = [np.concatenate([x, np.full(size - x.size, x[-1])]) for x in arrays]
-    return type(arrays)(longer) if type(arrays) is tuple else type(arrays)(*longer)
+    if size > _LARGE:
+        return packing.bucket(size, smallest=_LARGE)
+    return packing.coarse_bucket(size, smallest=smallest)
+
+
+def _longer(x: np.ndarray, size: int) -> np.ndarray:
+    """The same, the last entry repeated."""
+    return np.concatenate([x, np.full(size - x.size, x[-1])])
 
 
 def _finish(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from segjax import _devices
 from segjax._errors import InputError
 from segjax.quality.program import Weights, program_of
 from segjax.quality.ribcage import Network, Prediction
@@ -17,7 +18,7 @@ from segjax.simulation.coding import code, normalise
 
 
 AVERAGING = (1, 2, 4, 8)
-_BATCHES = {2: (4, 32), 3: (1, 8)}  # patches at once, by the number of axes
+_BATCHES = {2: (4, 32), 3: (1, 8)}  # patches at once on each device, by the number of axes
 _OBJECTS = 8.0  # of the map "objects", which is in eighths of the objects of a patch
 
 
@@ -44,7 +45,7 @@ def run(
     *,
     averaging: int = 1,
 ) -> Patches:
-    """Predict the scores of patches.
+    """Predict the scores of patches, over all devices of this host.
 
     Args:
         assessor: the network.
@@ -57,13 +58,14 @@ def run(
     card = assessor.card
     check_averaging(averaging, card.patch)
     percentiles = card.percentiles if card.normalised == "patch" else None
-    program = _program(assessor.network, card.coding, percentiles, averaging)
+    devices = _devices.own_devices()
+    program = _program(assessor.network, card.coding, percentiles, averaging, devices)
+    weights = _devices.everywhere(assessor.weights, devices)
+    small, large = (n * len(devices) for n in _BATCHES[assessor.network.dims])
     found = []
-    for part, size in _parts(len(images), _BATCHES[assessor.network.dims]):
+    for part, size in _parts(len(images), (small, large)):
         image, label = _filled(images[part], size), _filled(labels[part], size)
-        said = program(
-            assessor.weights, jnp.asarray(image, jnp.float32), jnp.asarray(label, jnp.int32)
-        )
+        said = program(weights, image.astype(np.float32, copy=False), label.astype(np.int32))
         found.append([np.asarray(x)[: len(images[part])] for x in said])
     scores, maps, features = (np.concatenate(x) for x in zip(*found, strict=True))
     return Patches(scores, maps, features, _counts(assessor.network, maps, labels))
@@ -102,8 +104,12 @@ def _filled(x: np.ndarray, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _program(
-    network: Network, coding: str, percentiles: tuple[float, float] | None, averaging: int
-) -> Callable[[Weights, Array, Array], Prediction]:
+    network: Network,
+    coding: str,
+    percentiles: tuple[float, float] | None,
+    averaging: int,
+    devices: _devices.Devices,
+) -> _devices.Spread:
     forward = program_of(network).predict
 
     def predict(weights: Weights, images: Array, labels: Array) -> Prediction:
@@ -120,7 +126,7 @@ def _program(
         ]
         return Prediction(scores, sum(upright, jnp.zeros_like(upright[0])) / averaging, features)
 
-    return jax.jit(predict)
+    return _devices.Spread(predict, (False, True, True), devices)
 
 
 def _flip(*axes: int) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:

@@ -28,6 +28,7 @@ from segjax.statistics.confusion import (
     confusion as confusion,
     count_foreground as count_foreground,
     count_labels as count_labels,
+    count_many_labels as count_many_labels,
     count_masks as count_masks,
     count_scribbles as count_scribbles,
     label_confusion as label_confusion,
@@ -103,6 +104,7 @@ STATISTICS: Mapping[type, Callable[[Case], Any]] = {
 # Those of them that measure many cases at once, giving a leading case axis; the cases have
 # the same labels and spacing.
 STACKED: Mapping[type, Callable[[Sequence[Case]], Any]] = {
+    Confusion: count_many_labels,
     SurfaceDistances: measure_many_surfaces,
     PointDistances: measure_many_points,
 }

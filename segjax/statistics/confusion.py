@@ -1,15 +1,17 @@
 """Voxel counts of agreement and disagreement about labels."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer, Num, UInt32
 
+from segjax import _devices
 from segjax._compiling import counts_on_host
 from segjax._errors import InputError
 from segjax._numerics import AnyArray
@@ -154,31 +156,37 @@ def with_prior(counts: Confusion, prior: float) -> Confusion:
 
 
 # Below: from the host. Maps are recoded and packed there, 32 voxels a word, because moving
-# and reducing bytes is what costs; the device counts words.
+# and reducing bytes is what costs. NumPy counts the words where the device is the CPU itself;
+# else all devices of this host do, of many small cases or of parts of a large one.
 
 _SLAB = 2**20  # voxels packed at a time: they stay in cache, and packing overlaps counting
 _FEWEST_WORDS = 2**10
 _MOST_PLANES = 7  # beyond 127 labels one histogram is cheaper
 
 
-@jax.jit
 def _count_codes(
-    reference: UInt32[Array, "plane word"],
-    prediction: UInt32[Array, "plane word"],
+    reference: UInt32[Array, "slab plane word"],
+    prediction: UInt32[Array, "slab plane word"],
     codes: Int[Array, " code"],
-) -> Int[Array, "code 3"]:
-    def one(code: Int[Array, ""]) -> Int[Array, " 3"]:
-        r, p = packing.where_code(reference, code), packing.where_code(prediction, code)
+) -> Int[Array, "slab code 3"]:
+    def one(r: Any, p: Any, code: Any) -> Int[Array, " 3"]:
+        r, p = packing.where_code(r, code), packing.where_code(p, code)
         return jnp.stack([packing.popcount(r & p), packing.popcount(r), packing.popcount(p)])
 
-    return jax.lax.map(one, codes)
+    of_slabs = jax.vmap(one, in_axes=(0, 0, None))
+    return jax.lax.map(lambda code: of_slabs(reference, prediction, code), codes).swapaxes(0, 1)
 
 
-@jax.jit
 def _count_masks(
     reference: UInt32[Array, "case word"], prediction: UInt32[Array, "case word"]
-) -> Int[Array, "3 case"]:
-    return jnp.stack([packing.popcount(x) for x in (reference & prediction, reference, prediction)])
+) -> Int[Array, "case 3"]:
+    words = reference & prediction, reference, prediction
+    return jnp.stack([packing.popcount(x) for x in words], -1)
+
+
+@lru_cache(maxsize=16)
+def _spread(count: Any, shared: tuple[bool, ...], devices: _devices.Devices) -> _devices.Spread:
+    return _devices.Spread(count, shared, devices)
 
 
 def count_masks(
@@ -192,7 +200,10 @@ def count_masks(
         r, p = packed
         tp, r, p = (packing.popcount_on_host(x) for x in (r & p, r, p))
     else:
-        tp, r, p = np.asarray(_count_masks(*jax.device_put(packed))).astype(np.int64)
+        devices = _devices.own_devices()
+        room = (0, _devices.even(len(reference), devices) - len(reference)), (0, 0)
+        counted = _spread(_count_masks, (True, True), devices)(*(np.pad(x, room) for x in packed))
+        tp, r, p = np.asarray(counted)[: len(reference)].T.astype(np.int64)
     return from_sizes(tp, r, p, voxels)
 
 
@@ -201,19 +212,27 @@ def count_labels(case: Case) -> Confusion:
 
     Exact at any size: slabs of the volume are counted in int32 and summed in int64.
     """
-    codes = len(case.labels)
-    few = packing.plane_count(codes) <= _MOST_PLANES
-    counter = _packed_counts(codes) if few else _histograms(codes)
-    voxels, pending = 0, []
-    for start in range(0, case.size, _SLAB):
-        part = slice(start, start + _SLAB)
-        r, p, dropped = encode(case, part)
-        voxels += r.size - dropped
-        pending.append(counter(r, p))
-    counts = np.zeros((codes, 3), np.int64)
-    for part in pending:  # only now wait for the device
-        counts += np.asarray(part)[:codes]
-    tp, r, p = counts.T
+    return jax.tree.map(lambda x: x[0], count_many_labels([case]))
+
+
+def count_many_labels(cases: Sequence[Case]) -> Confusion:
+    """As `count_labels`, of cases with as many labels; counts of shape (case, label)."""
+    codes = len(cases[0].labels)
+    count, together = _histograms(codes), 0
+    if packing.plane_count(codes) <= _MOST_PLANES:
+        count = _counts_on_host(codes)
+        if not counts_on_host():
+            devices = _devices.own_devices()
+            count, together = _counts_on_devices(codes, devices), _SLAB * len(devices)
+    voxels, pending = np.zeros((len(cases), 1), np.int64), []
+    for slabs in _groups(_slabs(cases), together):
+        of = [slab.case for slab in slabs]
+        np.add.at(voxels, of, [[slab.voxels] for slab in slabs])
+        pending.append((of, count(slabs)))
+    counts = np.zeros((len(cases), codes, 3), np.int64)
+    for of, part in pending:  # only now wait for the devices
+        np.add.at(counts, of, np.asarray(part)[: len(of), :codes])
+    tp, r, p = np.moveaxis(counts, -1, 0)
     return from_sizes(tp, r, p, voxels)
 
 
@@ -247,20 +266,62 @@ def as_kind(kind: Any, c: Confusion) -> Any:
     return kind(tp=c.tp, fp=c.fp, fn=c.fn, tn=c.tn)
 
 
-def _packed_counts(codes: int) -> Any:
+class _Slab(NamedTuple):
+    """Codes of a stretch of a case, by the case's number; how many voxels of it count."""
+
+    case: int
+    reference: np.ndarray
+    prediction: np.ndarray
+    voxels: int
+
+
+def _slabs(cases: Sequence[Case]) -> Iterator[_Slab]:
+    for i, case in enumerate(cases):
+        for start in range(0, case.size, _SLAB):
+            r, p, dropped = encode(case, slice(start, start + _SLAB))
+            yield _Slab(i, r, p, r.size - dropped)
+
+
+def _groups(slabs: Iterator[_Slab], most: int) -> Iterator[list[_Slab]]:
+    """Slabs that are counted at once: at least one, else so many voxels."""
+    group: list[_Slab] = []
+    longest = 0
+    for slab in slabs:
+        longest = max(longest, slab.reference.size)
+        if group and longest * (len(group) + 1) > most:
+            yield group
+            group, longest = [], slab.reference.size
+        group.append(slab)
+    if group:
+        yield group
+
+
+def _counts_on_devices(codes: int, devices: _devices.Devices) -> Any:
     planes = packing.plane_count(codes)
     wanted = np.arange(1, 1 + packing.bucket(codes, smallest=1, steps=4), dtype=np.int32)
+    counted = _spread(_count_codes, (True, True, False), devices)
 
-    def count(r: np.ndarray, p: np.ndarray) -> Any:
-        words = -(-r.size // 32)
-        if counts_on_host():
-            words += words % 2  # counted in pairs
-            return packing.count_codes_on_host(
-                packing.pack(r, planes, words), packing.pack(p, planes, words), codes
-            )
-        words = packing.bucket(words, smallest=_FEWEST_WORDS)
-        packed = packing.pack(r, planes, words), packing.pack(p, planes, words)
-        return _count_codes(*jax.device_put(packed), wanted)
+    def count(slabs: Sequence[_Slab]) -> Any:
+        longest = max(slab.reference.size for slab in slabs)
+        words = packing.bucket(-(-longest // 32), smallest=_FEWEST_WORDS)
+        size = _devices.even(packing.bucket(len(slabs), smallest=1), devices)
+        packed = np.zeros((2, size, planes, words), np.uint32)
+        for i, slab in enumerate(slabs):
+            packed[0, i] = packing.pack(slab.reference, planes, words)
+            packed[1, i] = packing.pack(slab.prediction, planes, words)
+        return counted(*packed, wanted)
+
+    return count
+
+
+def _counts_on_host(codes: int) -> Any:
+    planes = packing.plane_count(codes)
+
+    def count(slabs: Sequence[_Slab]) -> np.ndarray:
+        (slab,) = slabs
+        words = -(-slab.reference.size // 64) * 2  # counted in pairs
+        r, p = (packing.pack(x, planes, words) for x in (slab.reference, slab.prediction))
+        return packing.count_codes_on_host(r, p, codes)[None]
 
     return count
 
@@ -268,4 +329,10 @@ def _packed_counts(codes: int) -> Any:
 def _histograms(codes: int) -> Any:
     """Many labels: three passes of additions, whatever their number (NumPy's are faster)."""
     size = lambda x: np.bincount(x, minlength=codes + 1)[1:]
-    return lambda r, p: np.stack([size(r[r == p]), size(r), size(p)], -1)
+
+    def count(slabs: Sequence[_Slab]) -> np.ndarray:
+        (slab,) = slabs
+        r, p = slab.reference, slab.prediction
+        return np.stack([size(r[r == p]), size(r), size(p)], -1)[None]
+
+    return count

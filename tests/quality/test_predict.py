@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import segjax
-from segjax import InputError
+from segjax import InputError, _devices
 from segjax.quality import running
 from segjax.quality.instances import score_objects
 from segjax.quality.predict import assess, weighted
@@ -74,8 +74,8 @@ def test_few_programs_serve_any_number_of_patches(rng):
         part = running.run(toy.toy(), image[:n], labels[:n])
         np.testing.assert_allclose(part.scores, whole.scores[:n], atol=1e-5)
     assert whole.scores.shape == (41, 2)
-    program = running._program(toy.FLAT, "trinary", None, 1)
-    assert program._cache_size() == 2
+    devices = _devices.own_devices()
+    assert running._program(toy.FLAT, "trinary", None, 1, devices).program._cache_size() == 2
 
 
 def test_a_network_that_counts_no_objects_counts_those_segmented(rng):
@@ -284,7 +284,8 @@ def test_resized_maps_stay_shares(rng):
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_program_lowers_for_accelerators(platform):
-    program = running._program(toy.FLAT, "trinary", (1.0, 99.8), 8)
+    devices = _devices.own_devices()
+    program = running._program(toy.FLAT, "trinary", (1.0, 99.8), 8, devices).program
     image, labels = jnp.zeros((4, 20, 20)), jnp.zeros((4, 20, 20), jnp.int32)
     exported = jax.export.export(program, platforms=[platform])(toy.toy().weights, image, labels)
     assert exported.platforms == (platform,)
