@@ -69,20 +69,20 @@ class Spread:
         )
 
     def __call__(self, *arguments: Any) -> Any:
-        with _alone(self._mesh):
+        with alone(self._mesh):
             return self.program(*arguments)
 
 
-@lru_cache(maxsize=16)
-def _mesh(devices: Devices) -> Mesh:
-    return jax.make_mesh((len(devices),), (_SHARE,), (AxisType.Auto,), devices=devices)
-
-
-def _alone(mesh: Mesh) -> AbstractContextManager[Any]:
-    """In place of the mesh that the caller has set for arrays of theirs."""
+def alone(mesh: Mesh) -> AbstractContextManager[Any]:
+    """Set a mesh in place of what the caller has set for arrays of theirs."""
     if get_abstract_mesh().empty:
         return nullcontext()
     try:
         return jax.set_mesh(mesh)
     except ValueError:  # while a gradient is traced
         return use_abstract_mesh(mesh.abstract_mesh)
+
+
+@lru_cache(maxsize=16)
+def _mesh(devices: Devices) -> Mesh:
+    return jax.make_mesh((len(devices),), (_SHARE,), (AxisType.Auto,), devices=devices)

@@ -21,6 +21,7 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, UInt32
 
+from segjax import _devices
 from segjax._compiling import keep_compiled
 from segjax._errors import InputError
 from segjax.hosts import hosts_of_jax
@@ -180,8 +181,19 @@ def train(
         InputError: if the folder holds another run, or weights do not fit the network.
     """
     keep_compiled()
-    hosts = hosts_of_jax()
     run = Run(training, pools)
+    with _devices.alone(run.mesh):
+        return _train(run, output, resume, start, on_progress)
+
+
+def _train(
+    run: "Run",
+    output: str | os.PathLike[str] | None,
+    resume: bool,
+    start: Assessor | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> Trained:
+    hosts, training = hosts_of_jax(), run.training
     state, best, seconds = run.first(start), None, 0.0
     checkpoints = log = None
     if output is not None:
@@ -234,9 +246,9 @@ class Run:
         self.training = training
         self.program = program_of(training.network)
         devices = _sharing(training.batch)
-        mesh = jax.make_mesh((len(devices),), ("batch",), _AUTO, devices=devices)
-        self.replicated = NamedSharding(mesh, PartitionSpec())
-        self.split = NamedSharding(mesh, PartitionSpec("batch"))
+        self.mesh = jax.make_mesh((len(devices),), ("batch",), _AUTO, devices=devices)
+        self.replicated = NamedSharding(self.mesh, PartitionSpec())
+        self.split = NamedSharding(self.mesh, PartitionSpec("batch"))
         self.pools = jax.device_put(pools or Pools(None, None), self.replicated)
         self.optimiser = _optimiser(training)
         everywhere = partial(jax.jit, out_shardings=self.replicated)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import jax
 import jax.export
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from segjax.quality import training as rooms
 from segjax.quality.ribcage import Network
 from segjax.quality.training import VALIDATION, Run, Training, train
 from segjax.simulation.maps import MAPS
-from segjax.simulation.pairs import Pairs
+from segjax.simulation.pairs import Pair, Pairs
 from segjax.simulation.phantoms import Nuclei
 from tests.devices import run_on
 
@@ -99,9 +100,8 @@ def test_steps_per_call_and_output_do_not_matter(finished):
 
 
 EIGHT = """
-import dataclasses, jax, numpy as np
+import jax, numpy as np
 from segjax.quality import training as rooms
-from segjax.quality.program import program_of
 from tests.quality.test_training import SMALL
 
 assert jax.device_count() == 8
@@ -124,6 +124,46 @@ np.testing.assert_allclose(losses[1], losses[8], rtol=5e-3)
 def test_eight_devices_give_the_losses_of_one():
     done = run_on(8, EIGHT)
     assert done.returncode == 0, done.stderr
+
+
+def plain_pair(key, pairs, pool):
+    """Noise, two of its quantiles, and something to predict: quick to compile."""
+    image = jax.random.normal(key, pairs.nuclei.shape)
+    reference, evaluated = ((image > t).astype(jnp.int32) for t in (0.5, 1.0))
+    scores = jnp.stack([image.mean(), image.std()])
+    return Pair(image, evaluated + 0.0, scores, jnp.ones(2, bool), reference, evaluated)
+
+
+NUMBERS = """
+import jax, numpy as np
+from dataclasses import replace
+from jax.sharding import AxisType
+from segjax.quality import training as rooms
+from tests.quality.test_training import SMALL, plain_pair
+
+rooms.make_pair = plain_pair
+network = replace(SMALL.network, channels=(2, 2), dense=(), maps=())
+training = replace(SMALL, network=network, steps=2, validate_every=2, validation=8)
+# Whatever mesh the caller has set for arrays of theirs.
+for devices, kind in (1, None), (2, AxisType.Auto), (4, AxisType.Explicit), (8, AxisType.Explicit):
+    if kind is not None:
+        jax.set_mesh(jax.make_mesh((8,), ("case",), (kind,)))
+    rooms._sharing = lambda batch: jax.devices()[:devices]
+    told = []
+    weights = rooms.train(training, on_progress=told.append).weights
+    found = [told[0].loss, *(s.mae for s in told[0].validation.values()), *jax.tree.leaves(weights)]
+    found = [np.asarray(x) for x in found]
+    if devices == 1:
+        expected = found
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+print("agreed")
+"""
+
+
+def test_any_number_of_devices_trains_alike():
+    done = run_on(8, NUMBERS)
+    assert done.stdout == "agreed\n", done.stderr
 
 
 def test_one_program_holds_everything_and_lowers_for_accelerators():
