@@ -228,7 +228,11 @@ def evaluate_batch(
     relabel: bool = False,
     cases: Sequence[str] | None = None,
 ) -> Table:
-    """Score many cases at once, in few compiled programs.
+    """Score many cases at once, in few compiled programs, over all devices of this host.
+
+    Accelerators share the counting of masks and labels; where the device is the CPU itself, NumPy
+    counts. All kinds of devices share the search for surface distances. The scores are those of
+    one device.
 
     Args:
         references: label maps taken as the standard: an array with the cases along the first

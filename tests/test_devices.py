@@ -55,9 +55,7 @@ def test_packed_counting_lowers_for_accelerators():
     module = sys.modules["segjax.statistics.confusion"]
     words = jax.ShapeDtypeStruct((2, 3, 1024), jnp.uint32)
     codes = jax.ShapeDtypeStruct((7,), jnp.int32)
-    program = module._spread(
-        module._count_codes, (True, True, False), _devices.own_devices()
-    ).program
+    spread = module._spread(module._count_codes, (True, True, False), _devices.own_devices())
     for platform in ("cuda", "tpu"):
         jax.export.export(spread.program, platforms=[platform])(words, words, codes)
 
@@ -66,6 +64,7 @@ EIGHT_DEVICES = """
     import itertools
     import jax, jax.numpy as jnp, numpy as np, segjax
     from jax.sharding import AxisType
+    from segjax import _devices
     from segjax.statistics import confusion, contingency
 
     assert jax.device_count() == 8
@@ -105,6 +104,8 @@ EIGHT_DEVICES = """
         sharding = jax.NamedSharding(mesh, jax.P("case"))
         with jax.set_mesh(mesh):
             assert score(*(jax.device_put(x, sharding) for x in maps)).to_csv() == expected
+    with jax.default_device(jax.devices()[3]):
+        assert _devices.own_devices() == (jax.devices()[3],)
     print("agreed")
 """
 
@@ -146,6 +147,7 @@ EVALUATION = """
 
     for module in ("segjax.statistics.confusion", "segjax.ops.surfaces"):
         sys.modules[module].counts_on_host = lambda: False  # as on an accelerator
+    sys.modules["segjax.statistics.confusion"]._SLAB = 2**10  # so that volumes have parts
     rng = np.random.default_rng(0)
     field = lambda: ndimage.gaussian_filter(rng.normal(size=(11, 6, 14, 33)), (0, 2, 2, 2))
     maps = [np.digitize(field(), (0.02, 0.05, 0.08)).astype(np.uint8) for _ in range(2)]

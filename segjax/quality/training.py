@@ -376,6 +376,8 @@ def _sharing(batch: int) -> list[Any]:
     if batch % hosts:
         raise InputError(f"{hosts} hosts cannot share a batch of {batch} evenly; change it")
     by_host = [jax.local_devices(process_index=i) for i in range(hosts)]
+    if hosts == 1:
+        by_host = [_devices.own_devices()]
     most = min(map(len, by_host))
     each = max(n for n in range(1, most + 1) if batch % (n * hosts) == 0)
     return [device for devices in by_host for device in devices[:each]]

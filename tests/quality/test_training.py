@@ -156,7 +156,7 @@ for devices, kind in (1, None), (2, AxisType.Auto), (4, AxisType.Explicit), (8, 
     if devices == 1:
         expected = found
     for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 print("agreed")
 """
 
