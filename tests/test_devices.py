@@ -172,7 +172,7 @@ EVALUATION = """
         table = segjax.evaluate_batch(**batch, spacing=(3.0, 1.0, 0.7), surface="surfel")
         return exact, list(table.columns.values())
 
-    by_number(score, {"_count_masks", "_count_codes", "search", "several"})
+    by_number(score, {"_count_masks", "_count_codes", "search", "resampled"})
 """
 
 ASSESSMENT = """
@@ -190,8 +190,33 @@ ASSESSMENT = """
     by_number(predict, {"predict"})
 """
 
+LEADERBOARD = """
+    from segjax.leaderboard import resampling, separability
 
-@pytest.mark.parametrize("work", [EVALUATION, ASSESSMENT], ids=["evaluation", "assessment"])
+    resampling._DRAWS = separability._AT_ONCE = 2**12  # so that there are many chunks
+    key, x = jax.random.key(3), np.arange(60.0).reshape(2, 30) ** 0.5
+    plan = resampling.make_plan(30, clusters=np.arange(30) // 2)
+    board = [np.random.default_rng(0).random((3, 12))]
+
+    def judge():
+        means, errors = resampling.replicates(key, plan, x, count=1500, errors=True)
+        medians = resampling.quantile_replicates(key, plan, x, 0.5, count=1500)
+        arranged = [
+            separability.max_t(key, board, permutations=500).p,
+            separability.flip_max_t(key, board, permutations=500).p,
+            separability.sign_flip(key, board, permutations=500),
+        ]
+        return [f.tolist() for f in (means, medians, *arranged)], [errors]
+
+    by_number(judge, {"resampled", "arranged"})
+"""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [EVALUATION, ASSESSMENT, LEADERBOARD],
+    ids=["evaluation", "assessment", "leaderboard"],
+)
 def test_every_device_does_its_share(work, tmp_path):
     done = run_on(8, textwrap.dedent(SHARES) + textwrap.dedent(work), str(tmp_path))
     assert done.stdout == "agreed\n", done.stderr

@@ -409,10 +409,10 @@ def _program(
         weights = _weights(jax.random.wrap_key_data(key), slots, kind, chunk, size, most)
         return estimate(weights, *data, errors=errors)
 
-    def several(keys: Any, slots: Any, data: Any) -> Any:
+    def resampled(keys: Any, slots: Any, data: Any) -> Any:
         return jax.lax.map(lambda key: one(key, slots, data), keys)
 
-    return _devices.Spread(several, (True, False, False), devices)
+    return _devices.Spread(resampled, (True, False, False), devices)
 
 
 def _weights(

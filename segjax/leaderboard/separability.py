@@ -8,15 +8,16 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, Shaped
 
+from segjax import _devices
 from segjax._errors import InputError
 from segjax._numerics import AnyArray, namespace
 from segjax.ops import packing
@@ -206,8 +207,7 @@ def max_t(
         permutations=permutations,
         width=sums[(0,) * len(boards)].size,
     )
-    kernel = partial(_largest, order=plan.order)
-    return _adjusted(t, _arranged(kernel, key, sums, sizes, plan), plan, level)
+    return _adjusted(t, _arranged(_largest, key, sums, sizes, plan), plan, level)
 
 
 def flip_max_t(
@@ -307,19 +307,11 @@ def _arranged(
     sizes: Float[np.ndarray, "measure unit"],
     plan: "_Plan",
 ) -> Float[np.ndarray, "*board arrangement"]:
-    """Largest |t| of the arrangements of every board, each board with a key of its own."""
+    """Largest |t| of the arrangements of every board."""
     boards = sums.shape[:-3]
-    with jax.enable_x64(True), jax.threefry_partitionable(False):
-        drawn = kernel(
-            jax.random.split(key, math.prod(boards)),
-            sums.reshape(math.prod(boards), *sums.shape[-3:]),
-            sizes,
-            plan.strides,
-            chunk=plan.chunk,
-            chunks=plan.chunks,
-            exact=plan.exact,
-        )
-    return np.asarray(drawn).reshape(*boards, -1)
+    of_boards = sums.reshape(math.prod(boards), *sums.shape[-3:])
+    drawn = _in_chunks(kernel, key, plan, of_boards, sizes, plan.strides)
+    return drawn.swapaxes(0, 1).reshape(*boards, -1)
 
 
 def _adjusted(
@@ -384,17 +376,10 @@ def sign_flip(
     d = sums[..., a, :] - sums[..., b, :]
     d = np.where(np.abs(d) <= _ZERO * sizes[:, None], 0, d)
     plan = _plan(sizes, order=2, fixed=1, permutations=permutations, width=size + measures * a.size)
-    with jax.enable_x64(True), jax.threefry_partitionable(False):
-        larger = _as_large(
-            jax.random.split(key, math.prod(boards)),
-            d.reshape(math.prod(boards), measures * a.size, size),
-            plan.strides,
-            plan.draws,
-            chunk=plan.chunk,
-            chunks=plan.chunks,
-            exact=plan.exact,
-        )
-    larger = np.asarray(larger, float).reshape(*boards, measures, a.size)
+    of_boards = d.reshape(math.prod(boards), measures * a.size, size)
+    draws = np.asarray(plan.draws)
+    larger = _in_chunks(_as_large, key, plan, of_boards, plan.strides, draws).sum(0)
+    larger = larger.astype(float).reshape(*boards, measures, a.size)
     return (1 + larger) / (1 + plan.draws)
 
 
@@ -561,6 +546,45 @@ def _plan(
     return _Plan(order, exact, draws, strides, chunk, max(1, -(-draws // chunk)))
 
 
+def _in_chunks(
+    kernel: Callable[..., Array],
+    key: PRNGKeyArray,
+    plan: _Plan,
+    of_boards: Float[np.ndarray, "board ..."],
+    *data: np.ndarray,
+) -> Shaped[np.ndarray, "chunk board _"]:
+    """What a kernel says of each chunk of arrangements, over this host's devices.
+
+    Each board has a key of its own; what is drawn does not depend on the number of devices.
+    """
+    devices = _devices.own_devices()
+    size = _devices.even(plan.chunks, devices)
+    numbers = np.minimum(np.arange(size), plan.chunks - 1)  # the last again for those left over
+    with jax.enable_x64(True), jax.threefry_partitionable(False):
+        keys = np.asarray(jax.random.key_data(jax.random.split(key, len(of_boards))))
+        program = _program(kernel, plan.order, plan.exact, plan.chunk, plan.chunks, devices)
+        found = program(numbers, keys, (of_boards, *data))
+    return np.asarray(found)[: plan.chunks]
+
+
+@lru_cache(maxsize=64)
+def _program(
+    kernel: Callable[..., Array],
+    order: int,
+    exact: bool,
+    chunk: int,
+    chunks: int,
+    devices: _devices.Devices,
+) -> _devices.Spread:
+    options = {"order": order, "exact": exact, "chunk": chunk, "chunks": chunks}
+
+    def arranged(numbers: Any, keys: Any, data: Any) -> Any:
+        found = kernel(numbers, jax.random.wrap_key_data(keys), *data, **options)
+        return found.swapaxes(0, 1)
+
+    return _devices.Spread(arranged, (True, False, False), devices)
+
+
 def _elements(
     key: PRNGKeyArray,
     arrangements: Int[Array, " arrangement"],
@@ -589,8 +613,8 @@ def _group(
     return jnp.take_along_axis(cycle[:, None], shifted, axis=-1)
 
 
-@partial(jax.jit, static_argnames=("order", "chunk", "chunks", "exact"))
 def _largest(
+    numbers: Int[Array, " chunk"],
     keys: Key[Array, " board"],
     sums: Float[AnyArray, "board measure model unit"],
     sizes: Float[AnyArray, "measure unit"],
@@ -600,8 +624,8 @@ def _largest(
     chunk: int,
     chunks: int,
     exact: bool,
-) -> Float[Array, "board arrangement"]:
-    """Largest |t| of any pair in any measure, per arrangement."""
+) -> Float[Array, "board chunk arrangement"]:
+    """Largest |t| of any pair in any measure, per arrangement of the chunks of these numbers."""
     units, models = sizes.shape[1], sums.shape[2]
     n = jnp.maximum(sizes.sum(1), 1)[:, None, None]
     there = (sizes > 0).sum(1)[:, None, None, None]
@@ -628,29 +652,29 @@ def _largest(
         t_squared = _quotient(zeroed(usable * jnp.square(difference)), zeroed(inflated * squares))
         return jnp.sqrt(t_squared.max((0, 2, 3)))
 
-    def one_board(board: tuple[PRNGKeyArray, Array]) -> Float[Array, " arrangement"]:
+    def one_board(board: tuple[PRNGKeyArray, Array]) -> Float[Array, "chunk arrangement"]:
         key, sums = board
         chosen, *rest = jax.random.split(key, 1 + chunks)
         acting = _group(chosen, units, models)
         table = jnp.take_along_axis(sums.swapaxes(1, 2)[:, :, None], acting[None], axis=-1)
-        firsts = 1 + chunk * jnp.arange(chunks)
         step = lambda each: one_chunk(table, *each)
-        return jax.lax.map(step, (firsts, jnp.stack(rest))).reshape(-1)
+        return jax.lax.map(step, (1 + chunk * numbers, jnp.stack(rest)[numbers]))
 
     return jax.lax.map(one_board, (keys, sums))
 
 
-@partial(jax.jit, static_argnames=("chunk", "chunks", "exact"))
 def _largest_flipped(
-    keys: Any,  # one per board
+    numbers: Int[Array, " chunk"],
+    keys: Key[Array, " board"],
     sums: Float[AnyArray, "board measure model unit"],
     sizes: Float[AnyArray, "measure unit"],
     strides: Int[AnyArray, " unit"],
     *,
+    order: int,
     chunk: int,
     chunks: int,
     exact: bool,
-) -> Float[Array, "board arrangement"]:
+) -> Float[Array, "board chunk arrangement"]:
     """As `_largest`, of flips: squares of differences stay, and sums are sums of models."""
     n = jnp.maximum(sizes.sum(1), 1)[:, None, None]
     there = (sizes > 0).sum(1)[:, None, None]
@@ -658,7 +682,7 @@ def _largest_flipped(
     of_sizes = jnp.square(sizes).sum(1)[:, None, None]
     between = lambda x: x[..., :, None] - x[..., None, :]
 
-    def one_board(board: tuple[PRNGKeyArray, Array]) -> Float[Array, " arrangement"]:
+    def one_board(board: tuple[PRNGKeyArray, Array]) -> Float[Array, "chunk arrangement"]:
         key, sums = board
         to_others = lambda row: jnp.square(row[:, None] - sums).sum(-1)
         squares = jax.lax.map(to_others, sums.swapaxes(0, 1)).swapaxes(0, 1)
@@ -666,7 +690,7 @@ def _largest_flipped(
 
         def one_chunk(each: tuple[Int[Array, ""], PRNGKeyArray]) -> Float[Array, " arrangement"]:
             first, key = each
-            signs = 1.0 - 2 * _elements(key, first + jnp.arange(chunk), strides, 2, exact)
+            signs = 1.0 - 2 * _elements(key, first + jnp.arange(chunk), strides, order, exact)
             flipped = lambda x: jnp.einsum("cu,mku->cmk", signs, x, precision="highest")
             mean = between(flipped(sums)) / n
             mixed = between(flipped(weighted))
@@ -677,38 +701,39 @@ def _largest_flipped(
             t_squared = _quotient(zeroed(usable * mean**2), zeroed(inflated * spread))
             return jnp.sqrt(t_squared.max((1, 2, 3)))
 
-        firsts = 1 + chunk * jnp.arange(chunks)
-        return jax.lax.map(one_chunk, (firsts, jax.random.split(key, chunks))).reshape(-1)
+        own = jax.random.split(key, chunks)[numbers]
+        return jax.lax.map(one_chunk, (1 + chunk * numbers, own))
 
     return jax.lax.map(one_board, (keys, sums))
 
 
-@partial(jax.jit, static_argnames=("chunk", "chunks", "exact"))
 def _as_large(
+    numbers: Int[Array, " chunk"],
     keys: Key[Array, " board"],
     d: Float[AnyArray, "board column unit"],
     strides: Int[AnyArray, " unit"],
     draws: Int[AnyArray, ""],
     *,
+    order: int,
     chunk: int,
     chunks: int,
     exact: bool,
-) -> Int[Array, "board column"]:
+) -> Int[Array, "board chunk column"]:
     """How many flips of signs make a column's sum as large as it is."""
 
-    def one_board(board: tuple[PRNGKeyArray, Array]) -> Int[Array, " column"]:
+    def one_board(board: tuple[PRNGKeyArray, Array]) -> Int[Array, "chunk column"]:
         key, d = board
         enough = jnp.abs(d.sum(-1)) - _ZERO * jnp.abs(d).sum(-1)
 
         def one_chunk(each: tuple[Int[Array, ""], PRNGKeyArray]) -> Int[Array, " column"]:
             first, key = each
             flips = first + jnp.arange(chunk)
-            signs = 1.0 - 2 * _elements(key, flips, strides, 2, exact)
+            signs = 1.0 - 2 * _elements(key, flips, strides, order, exact)
             sums = jnp.matmul(signs, d.T, precision="highest")
             return ((jnp.abs(sums) >= enough) & (flips <= draws)[:, None]).sum(0)
 
-        firsts = 1 + chunk * jnp.arange(chunks)
-        return jax.lax.map(one_chunk, (firsts, jax.random.split(key, chunks))).sum(0)
+        own = jax.random.split(key, chunks)[numbers]
+        return jax.lax.map(one_chunk, (1 + chunk * numbers, own))
 
     return jax.lax.map(one_board, (keys, d))
 

@@ -1,5 +1,3 @@
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +14,6 @@ from segjax.leaderboard.resampling import (
     replicates,
     reweighted,
 )
-from tests.devices import run_on
 
 
 KEY = jax.random.key(7)
@@ -208,30 +205,6 @@ def test_a_plan_refuses_what_it_cannot_draw():
             make_plan(**arguments)
     with pytest.raises(InputError, match="must be positive"):
         replicates(KEY, make_plan(3), np.zeros((1, 3)), count=0)
-
-
-def test_numbers_do_not_depend_on_how_many_devices_there_are():
-    code = (
-        "import jax, json, numpy as np\n"
-        "from segjax import _devices\n"
-        "from segjax.leaderboard import resampling as r\n"
-        "r._DRAWS = 2**12\n"
-        "x = np.arange(60.0).reshape(2, 30) ** 0.5\n"
-        "p = r.make_plan(30, clusters=np.arange(30) // 2)\n"
-        "assert jax.local_device_count() == 8\n"
-        "for n in (1, 2, 4, 8):\n"
-        "    _devices.own_devices = lambda: tuple(jax.devices()[:n])\n"
-        "    f, e = r.replicates(jax.random.key(3), p, x, count=1500, errors=True)\n"
-        "    q = r.quantile_replicates(jax.random.key(3), p, x, 0.5, count=1500)\n"
-        "    print(json.dumps([f.tolist(), q.tolist(), e.tolist()]))"
-    )
-    done = run_on(8, code)
-    assert done.returncode == 0, done.stderr
-    one, *others = map(json.loads, done.stdout.splitlines())
-    assert len(others) == 3
-    for other in others:
-        assert other[:2] == one[:2]
-        np.testing.assert_allclose(other[2], one[2], rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["plain", "spread", "within"])
