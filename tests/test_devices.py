@@ -203,7 +203,6 @@ LEADERBOARD = """
         medians = resampling.quantile_replicates(key, plan, x, 0.5, count=1500)
         arranged = [
             separability.max_t(key, board, permutations=500).p,
-            separability.flip_max_t(key, board, permutations=500).p,
             separability.sign_flip(key, board, permutations=500),
         ]
         return [f.tolist() for f in (means, medians, *arranged)], [errors]
