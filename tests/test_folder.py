@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import threading
 import warnings
@@ -14,6 +13,7 @@ import segjax
 from segjax import folder, report
 from segjax._errors import InputError
 from segjax.evaluation import DEFAULT_METRICS
+from segjax.io import read_journal
 from tests.images import label_maps, masks
 from tests.io import files
 
@@ -316,10 +316,10 @@ def test_infinite_and_undefined_scores_survive_the_journal(write, tmp_path, monk
     paths = write({"a": (empty, empty), "b": (full, full)})
     first = run(paths, output=tmp_path / "out", metrics=("jaccard_sparse", "dice"))
     lines = tmp_path / "out" / "cases.jsonl"
-    entries = [json.loads(line) for line in lines.read_text().splitlines()]
+    entries = read_journal(lines)
     assert [e["scores"] for e in entries] == [{"jaccard_sparse": None}, {"jaccard_sparse": 1.0}]
     entries[1]["scores"]["jaccard_sparse"] = "inf"
-    lines.write_text("".join(json.dumps(e) + "\n" for e in entries))
+    files.rewrite(lines, entries)
     again = run(paths, output=tmp_path / "out", resume=True, metrics=("jaccard_sparse", "dice"))
     np.testing.assert_array_equal(again.table.column("jaccard_sparse"), [np.nan, np.inf])
     np.testing.assert_array_equal(again.table.column("dice"), first.table.column("dice"))

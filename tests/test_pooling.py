@@ -9,10 +9,12 @@ import segjax
 from segjax import folder
 from segjax._errors import InputError
 from segjax.case import make_case
+from segjax.io import read_journal
 from segjax.metrics import METRICS, get_metric
 from segjax.statistics import Listing, find_segments, join_listings
 from segjax.table import Column
 from tests.images import label_maps
+from tests.io import files
 from tests.reference import instance as reference_instance
 
 
@@ -159,10 +161,10 @@ def test_resumed_run_pools_what_the_journal_holds(folders, tmp_path):
 def test_journal_without_overlaps_is_of_another_run(folders, tmp_path):
     run(folders, metrics=("seg",), output=tmp_path / "out")
     journal = tmp_path / "out" / "cases.jsonl"
-    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    entries = read_journal(journal)
     for entry in entries:
         del entry["overlaps"]
-    journal.write_text("".join(json.dumps(e) + "\n" for e in entries))
+    files.rewrite(journal, entries)
     with pytest.raises(InputError, match=r"cases\.jsonl: the earlier run had other options"):
         run(folders, metrics=("seg",), output=tmp_path / "out", resume=True)
 

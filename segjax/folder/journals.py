@@ -1,6 +1,5 @@
 """The journals of a run, from which it can be resumed: one for each host, which end as one."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -51,7 +50,7 @@ def join_journals(output: Path, entries: Iterable[Entry], hosts: Hosts) -> None:
     """Of a run that had several hosts, leave the journal that one host would have left."""
     others = [*_beyond(output, 1)]
     if hosts.first and (others or hosts.count > 1):
-        io.write_atomic(output / _NAME, "".join(f"{json.dumps(entry)}\n" for entry in entries))
+        io.write_atomic(output / _NAME, b"".join(map(io.journal_line, entries)))
         _remove(others)
 
 

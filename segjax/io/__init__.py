@@ -38,6 +38,7 @@ from segjax.io.volume import (
 )
 from segjax.io.write import (
     Journal as Journal,
+    journal_line as journal_line,
     output_folder as output_folder,
     read_journal as read_journal,
     write_atomic as write_atomic,

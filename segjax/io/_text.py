@@ -8,6 +8,7 @@ from segjax.io._problem import problem, reason
 
 
 MAX_BYTES = 4 * 2**20
+MAX_YAML = 2**18  # as much takes two seconds
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES, mend: str = "give a shorter file") -> bytes:
@@ -22,6 +23,14 @@ def read_bytes(path: Path, limit: int = MAX_BYTES, mend: str = "give a shorter f
     return data
 
 
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder; a name that no system takes is told."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError) as error:
+        raise problem(path, f"cannot be read ({reason(error)})", "check the path") from error
+
+
 def decode(path: Path, data: bytes) -> str:
     """The text of the bytes of a UTF-8 file."""
     try:
@@ -30,9 +39,9 @@ def decode(path: Path, data: bytes) -> str:
         raise problem(path, "is not UTF-8 text", "save it as UTF-8") from error
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file of at most `MAX_BYTES`."""
-    return decode(path, read_bytes(path))
+def read_text(path: Path, limit: int = MAX_BYTES) -> str:
+    """The text of a UTF-8 file of at most `limit` bytes."""
+    return decode(path, read_bytes(path, limit))
 
 
 def parse_json(path: Path, text: str, *, unique: bool = False) -> Any:

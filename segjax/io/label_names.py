@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segjax.io._problem import problem, reason
-from segjax.io._text import read_json, read_text
+from segjax.io._text import MAX_YAML, read_json, read_text
 
 
 _MEND = "write one label a line, as in 1,liver"
@@ -141,7 +141,7 @@ def _lines(path: Path, lines: list[str]) -> dict[int, str]:
     rows = []
     for number, line in enumerate(lines):
         snap = _ITK_SNAP.fullmatch(line)
-        cells = list(snap.groups()) if snap else _cells(line)
+        cells = list(snap.groups()) if snap else _cells(path, line)
         label = _label(cells[0])
         if label is not None and len(cells) > 1 and cells[1].strip():
             rows.append((label, cells[1].strip()))
@@ -150,17 +150,20 @@ def _lines(path: Path, lines: list[str]) -> dict[int, str]:
     return _unique(path, rows)
 
 
-def _cells(line: str) -> list[str]:
+def _cells(path: Path, line: str) -> list[str]:
     for delimiter in "\t,;":
         if delimiter in line:
-            return next(csv.reader([line], delimiter=delimiter))
+            try:
+                return next(csv.reader([line], delimiter=delimiter))
+            except csv.Error as error:
+                raise problem(path, f"{error} at {line[:60]!r}", _MEND) from error
     return line.split(None, 1)
 
 
 def _yaml(path: Path) -> Any:
     import yaml
 
-    text = read_text(path)
+    text = read_text(path, MAX_YAML)
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from segjax.io._problem import problem
+from segjax.io._problem import problem, reason
 from segjax.io._text import read_text
 from segjax.io.pairing import Pair, Pairing
 from segjax.io.read import stem
@@ -27,18 +27,22 @@ def pair(path: Path) -> Pairing:
     rows = csv.DictReader(
         text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ","
     )
-    columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    try:
+        columns = [name.strip().lower() for name in rows.fieldnames or ()]
+        rows.fieldnames = columns
+        lines = [*rows]
+    except csv.Error as error:
+        raise problem(path, f"is no table ({reason(error)})", "correct it") from error
     if not {"reference", "prediction"} <= set(columns):
         raise problem(path, f"has the columns {', '.join(columns)[:80] or 'none'}", _COLUMNS)
-    rows.fieldnames = columns
     found: dict[str, Pair] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(lines, start=2):
         reference, prediction = ((row[key] or "").strip() for key in ("reference", "prediction"))
         if not reference:
             raise problem(path, f"line {number} names no reference", "give one, or drop the line")
         name = (row.get("case") or "").strip() or stem(reference)
         if name in found:
-            raise problem(path, f"line {number} is a second case {name!r}", _TWICE)
+            raise problem(path, f"line {number} is a second case {name[:60]!r}", _TWICE)
         there = path.parent / prediction if prediction else None
         found[name] = Pair(name, path.parent / reference, there)
     pairs = tuple(pair for pair in found.values() if pair.prediction is not None)

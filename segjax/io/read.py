@@ -260,7 +260,10 @@ _AGAIN = "check that it opens elsewhere, and copy or export it again"
 
 def _read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
     options = {"labels": labels, "max_voxels": max_voxels, "pixels": pixels}
-    return _guarded(path, lambda format: format.read(path, **options))
+    volume = _guarded(path, lambda format: format.read(path, **options))
+    if volume.affine is not None and not np.isfinite(volume.affine).all():
+        raise problem(path, "its header places it at no finite point", "correct its affine")
+    return volume
 
 
 def _guarded(path: Path, act: Callable[[Format], T]) -> T:

@@ -11,7 +11,7 @@ from segjax.io import segauge
 from segjax.io._cells import Place, as_number, plain, read_name, shortened
 from segjax.io._problem import problem
 from segjax.io._tables import CASE, LONGER, Metadata, find, of_objects, of_text, tabulated
-from segjax.io._text import decode, parse_json, read_bytes
+from segjax.io._text import decode, is_folder, parse_json, read_bytes
 from segjax.io.sheet import Sheet, Source, Value
 
 
@@ -47,7 +47,7 @@ def read_scores(
     """
     path = Path(path)
     declared = frozenset(map(plain, metrics))
-    if path.is_dir():
+    if is_folder(path):
         sheet = _read_run(path, declared, max_bytes)
     elif path.suffix.lower() == ".json":
         sheet = _read_json(path, declared, max_bytes)
@@ -135,7 +135,7 @@ def read_summary(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     Raises:
         InputError: if it cannot be read, or holds no scores of a run.
     """
-    if path.is_dir():
+    if is_folder(path):
         path = path / "summary.json"
     found = parse_json(path, decode(path, read_bytes(path, max_bytes, LONGER)))
     scores = found.get("scores") if isinstance(found, Mapping) else None

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -57,6 +58,9 @@ def output_folder(path: str | Path) -> Path:
 class Journal:
     """An append-only file of JSON lines, so that a long run can be resumed.
 
+    Each line ends with a checksum of itself: what a damaged disk or an editor has changed is told
+    and not believed.
+
     Use as a context manager, or call `close`.
 
     Attributes:
@@ -94,7 +98,7 @@ class Journal:
         Raises:
             InputError: if it cannot be written; the journal is then as it was.
         """
-        line = json.dumps(entry).encode() + b"\n"
+        line = journal_line(entry)
         try:
             self._file.seek(self._length)
             written = self._file.write(line)
@@ -127,6 +131,15 @@ class Journal:
             pass  # The next resume will forget it.
 
 
+_SUM = b', "crc32": '
+
+
+def journal_line(entry: dict[str, Any]) -> bytes:
+    """The line of an entry that is not empty, with its checksum."""
+    line = json.dumps(entry).encode()
+    return line[:-1] + _SUM + str(zlib.crc32(line)).encode() + b"}\n"
+
+
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """The entries of a journal that another may be writing; a torn last line is passed over.
 
@@ -149,8 +162,9 @@ def _entries(path: Path) -> tuple[list[dict[str, Any]], int]:
         entry = _entry(line)
         if entry is None and number == len(lines) - 1:
             break
-        if entry is None:
-            raise problem(path, f"line {number} is no entry", "start again without resuming")
+        if entry is None or entry.pop("crc32", None) != _checksum(line):
+            what = f"line {number} is damaged or no entry"
+            raise problem(path, what, "start again without resuming")
         entries.append(entry)
         length += len(line) + 1
     return entries, length
@@ -162,6 +176,11 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None
+
+
+def _checksum(line: bytes) -> int:
+    """Of what stood in a line before its checksum did."""
+    return zlib.crc32(line.rpartition(_SUM)[0] + b"}")
 
 
 def _unwritable(path: Path, error: BaseException) -> InputError:

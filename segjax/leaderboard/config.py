@@ -3,6 +3,7 @@
 import difflib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segjax.io._problem import problem, reason
-from segjax.io._text import read_text
+from segjax.io._text import MAX_BYTES, MAX_YAML, read_text
 from segjax.io.scores import read_metadata, read_scores
 from segjax.io.sheet import Facts
 from segjax.leaderboard import policy
@@ -124,7 +125,7 @@ def _parse(path: Path) -> Any:
     suffix = path.suffix.lower()
     if suffix not in (".yaml", ".yml", ".toml"):
         raise problem(path, "is no configuration", "give a .yaml or .toml")
-    text = read_text(path)
+    text = read_text(path, MAX_BYTES if suffix == ".toml" else MAX_YAML)
     if suffix == ".toml":
         try:
             return tomllib.loads(text)
@@ -146,8 +147,9 @@ def _parse_yaml(path: Path, text: str) -> Any:
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            if twice := [key for key in keys if keys.count(key) > 1]:
-                raise ValueError(f"it has {twice[0][:60]!r} twice")
+            if len(set(keys)) < len(keys):
+                twice = next(key for key, count in Counter(keys).items() if count > 1)
+                raise ValueError(f"it has {twice[:60]!r} twice")
             return super().construct_mapping(node, deep)
 
     try:

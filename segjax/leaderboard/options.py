@@ -111,6 +111,9 @@ class Options:
             value = getattr(self, name)
             if isinstance(value, int) and not least <= value <= most:
                 raise InputError(f"{name} must be a number from {least} to {most}, got {value}")
+        words = self.seed if isinstance(self.seed, tuple) else (0, 0)
+        if len(words) != 2 or not all(0 <= word < 2**32 for word in words):
+            raise InputError(f"seed must be a number, or a key of two words, got {quoted(words)}")
         if self.within and self.interval == "studentized":
             raise InputError(
                 "a studentized interval needs an error of each resample, and resampling within "

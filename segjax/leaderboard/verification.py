@@ -11,7 +11,7 @@ import numpy as np
 
 from segjax._errors import InputError
 from segjax.io._problem import problem
-from segjax.io._text import decode, parse_json, read_bytes
+from segjax.io._text import decode, is_folder, parse_json, read_bytes
 from segjax.io.sheet import Facts, Status, Value
 from segjax.leaderboard.boards import board
 from segjax.leaderboard.document import SCHEMA
@@ -32,7 +32,7 @@ def read_document(path: str | Path) -> dict[str, Any]:
         InputError: if it is none.
     """
     path = Path(path)
-    path = path / "leaderboard.json" if path.is_dir() else path
+    path = path / "leaderboard.json" if is_folder(path) else path
     document = parse_json(path, decode(path, read_bytes(path, _MOST, "make a smaller board")))
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise problem(path, f"is no board of schema {SCHEMA}", "give the leaderboard.json of one")

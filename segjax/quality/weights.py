@@ -172,10 +172,12 @@ def _load(path: Path) -> Assessor:
         usual = Usual(
             parts["mean"], parts["axes"], float(said["rest"]), float(said["threshold"]), ranges
         )
-    network, card = network_of(path, facts["network"]), card_of(path, facts["card"])
     try:
+        network, card = network_of(path, facts["network"]), card_of(path, facts["card"])
         return Assessor(network, weights, card, calibrations, usual)
     except InputError as error:
+        if str(path) in str(error):
+            raise
         raise InputError(f"{path}: {error}; {_AGAIN}") from None
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from segjax.io import journal_line
+
 
 LABELS = (np.arange(3 * 5 * 7).reshape(3, 5, 7) % 11).astype(np.uint16)
 PLANE = LABELS[0].astype(np.uint8)
@@ -83,6 +85,11 @@ def ngff(path: Path, array: np.ndarray, version: str, axes: str, scale: list[flo
     else:
         group.attrs["ome"] = {"version": version, "multiscales": [multiscale]}
     return path
+
+
+def rewrite(path: Path, entries: list[dict]) -> None:
+    """Write a journal of entries, whatever they hold."""
+    path.write_bytes(b"".join(map(journal_line, entries)))
 
 
 def dataset(folder: Path, **content: object) -> Path:

@@ -76,6 +76,8 @@ def test_itk_snap_label_descriptions_are_read(tmp_path):
         ("a.csv", "1,liver\n1,spleen\n", "label 1 twice"),
         ("a.csv", "", "names no labels"),
         ("a.csv", "id,name\n-1,liver\n", "cannot be understood"),
+        ("a.csv", "1," + "x" * 200_000, "field larger than field limit"),
+        ("a.yaml", "liver: 1\n" * 40_000, "has more than 262144 bytes"),
         ("a.doc", "1,liver", "no list of label names"),
     ],
 )

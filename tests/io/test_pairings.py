@@ -94,6 +94,8 @@ def test_a_case_without_a_prediction_is_missing(tmp_path):
         ("reference,prediction\na.png,b.png\nx/a.png,c.png\n", "line 3 is a second case 'a'"),
         ("reference,prediction\n,b.png\n", "line 2 names no reference"),
         ("reference,prediction\na.png,\n", "names no pair"),
+        ("reference,prediction\na.png," + "x" * 200_000, "field larger than field limit"),
+        ("reference," + "x" * 200_000, "field larger than field limit"),
     ],
 )
 def test_lists_that_cannot_be_read_are_refused(tmp_path, text, words):

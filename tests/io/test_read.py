@@ -166,6 +166,7 @@ def test_palette_png_gives_indices_as_labels_and_colours_as_image(tmp_path):
     picture = Image.fromarray(PLANE, mode=None).convert("P")
     picture.putdata(PLANE.ravel().tolist())
     picture.putpalette([255 - i // 3 for i in range(768)])
+    picture.info["transparency"] = b"\0\xff"  # of which Pillow warns
     picture.save(tmp_path / "a.png")
     same(read_labels(tmp_path / "a.png"), PLANE)
     image = read_image(tmp_path / "a.png")

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from segjax._errors import InputError
-from segjax.io import read_image, read_labels
+from segjax.io import open_labels, read_image, read_labels
 from tests.io import files
 from tests.io.files import LABELS, PLANE
 
@@ -223,6 +223,217 @@ def test_ome_tiff_that_lacks_a_plane_is_refused(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content.replace(b'SizeZ="3"', b'SizeZ="9"'))
     refused(path, "cut|damaged")
+
+
+def packed_itk(path):
+    """A file whose voxels are compressed, and where they begin."""
+    sitk = pytest.importorskip("SimpleITK")
+    sitk.WriteImage(sitk.GetImageFromArray(NOISE), str(path), True)
+    content = path.read_bytes()
+    mark = b"LOCAL\n" if path.suffix == ".mha" else b"\n\n"
+    return content, content.index(mark) + len(mark)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+def test_damaged_voxels_are_refused_by_their_checksum(tmp_path, suffix):
+    """ITK would return what it has, or what memory held."""
+    path = tmp_path / f"a{suffix}"
+    content, start = packed_itk(path)
+    assert (read_labels(path).array == NOISE).all()
+    for at in range(start + 12, len(content) - 10, 499):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        refused(path, "damaged: its voxels cannot be inflated")
+
+
+def test_damaged_pixels_of_a_png_are_refused_by_their_checksum(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(NOISE[0]).save(path)
+    content = path.read_bytes()
+    for at in range(content.index(b"IDAT") + 6, len(content) - 16, 49):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        refused(path, "checksum|damaged|cannot be read")
+
+
+def test_gzip_that_goes_on_behind_the_voxels_is_compared_too(tmp_path):
+    pytest.importorskip("nibabel")
+    path = files.nifti(tmp_path / "a.nii.gz", NOISE)
+    content = gzip.decompress(path.read_bytes()) + bytes(9999)
+    whole = gzip.compress(content)
+    path.write_bytes(whole)
+    assert read_labels(path).array.shape == NOISE.shape
+    path.write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
+    refused(path, "CRC")
+    path.write_bytes(gzip.compress(content + bytes(2**26)))
+    refused(path, "holds more than its header promises")
+
+
+def test_nifti_that_lies_at_no_finite_point_is_refused(tmp_path):
+    pytest.importorskip("nibabel")
+    path = files.nifti(tmp_path / "a.nii", NOISE)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<f", content, 280 + 4 * 5, np.inf)
+    path.write_bytes(content)
+    refused(path, "no finite point")
+
+
+@pytest.mark.parametrize("offset", [-1.0, 1e30, np.nan, np.inf])
+def test_nifti_whose_voxels_begin_nowhere_is_refused(tmp_path, offset):
+    pytest.importorskip("nibabel")
+    path = files.nifti(tmp_path / "a.nii", NOISE)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<f", content, 108, offset)
+    path.write_bytes(content)
+    refused(path, "begin at byte|damaged")
+
+
+def test_extensions_of_a_nifti_are_passed_over(tmp_path):
+    """One that claims a negative size would have nibabel read all that can be unpacked."""
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(NOISE, np.eye(4))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"x" * 99))
+    nibabel.save(image, tmp_path / "a.nii")
+    assert (read_labels(tmp_path / "a.nii").array == NOISE).all()
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    struct.pack_into("<i", content, 352, -5)
+    (tmp_path / "a.nii").write_bytes(content)
+    assert (read_labels(tmp_path / "a.nii").array == NOISE).all()
+
+
+META = (
+    b"ObjectType = Image\nNDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\n"
+    b"ElementDataFile = LOCAL\n\0\0\0\0"
+)
+NRRD = b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 2 2\nencoding: raw\n\n\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"NDims = 2", b"NDims = 255", "255 axes"),
+        (b"NDims = 2", b"NDims = two", "no 1 whole numbers"),
+        (b"DimSize = 2 2", b"DimSize = 2", "no 2 whole numbers"),
+        (b"NDims = 2", b"NDims = 2\nNDims = 3", "NDims = 3.*twice"),
+        (b"NDims = 2", b"NDims = 2\nOffset = 0 nan", "Offset are no 2 numbers"),
+        (b"NDims = 2", b"NDims = 2\n" + b"A" * 999 + b" = 1", "has the line"),
+        (b"MET_UCHAR", b"MET_ROUND", "ElementType is"),
+        (b"MET_UCHAR", b"MET_UCHAR\nElementNumberOfChannels = 0", "0 channels"),
+        (b"MET_UCHAR", b"MET_UCHAR\nBinaryData = False", "as text"),
+        (b"MET_UCHAR", b"MET_UCHAR\nCompressedData = True", "CompressedDataSize"),
+        (b"LOCAL", b"/etc/hostname", "points to voxels in /etc/hostname"),
+        (b"LOCAL", b"LIST\n/etc/hostname", "several files"),
+        (b"LOCAL", b"a%d.raw 1 2 1", "several files"),
+        (b"LOCAL", b"b.raw", r"lacks its voxels \(b\.raw\)"),
+        (b"\0\0\0\0", b"\0\0\0", "cut: 4 bytes promised, 3 stored"),
+    ],
+)
+def test_metaimage_that_no_writer_writes_is_refused(tmp_path, old, new, words):
+    """Some of these end the process when ITK is given them."""
+    pytest.importorskip("SimpleITK")
+    (tmp_path / "a.mha").write_bytes(META)
+    assert read_labels(tmp_path / "a.mha").array.shape == (2, 2)
+    (tmp_path / "a.mha").write_bytes(META.replace(old, new, 1))
+    refused(tmp_path / "a.mha", words)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"dimension: 2", b"dimension: 99", "99 axes"),
+        (b"sizes: 2 2", b"sizes: 2 -2", "no 2 whole numbers"),
+        (b"sizes: 2 2", b"si" + b"(" * 2000, "has the line"),
+        (b"sizes: 2 2", b"sizes: 2 2\nspace directions: (1,0) (0,,,", "no vectors"),
+        (b"sizes: 2 2", b"sizes: 2 2\nspace directions: (1,0) (0,1,2)", "different lengths"),
+        (b"sizes: 2 2", b"sizes: 2 2\nkinds: domain", "not as many as its axes"),
+        (b"sizes: 2 2", b"sizes: 2 2\nspacings: 1 x", "no 2 numbers"),
+        (b"sizes: 2 2", b"sizes: 2 2\nendian: l,,,,", "endian is"),
+        (b"sizes: 2 2", b"sizes: 2 2\ndata file: /etc/hostname", "points to voxels"),
+        (b"sizes: 2 2", b"sizes: 2 2\ndata file: LIST", "several files"),
+        (b"uint8", b"unsigned elephant", "type is"),
+        (b"NRRD", b"NERD", "begin with NRRD"),
+        (b"\0\0\0\0", b"\0\0\0", "cut: 4 bytes promised, 3 stored"),
+    ],
+)
+def test_nrrd_that_no_writer_writes_is_refused(tmp_path, old, new, words):
+    pytest.importorskip("SimpleITK")
+    (tmp_path / "a.nrrd").write_bytes(NRRD)
+    assert read_labels(tmp_path / "a.nrrd").array.shape == (2, 2)
+    (tmp_path / "a.nrrd").write_bytes(NRRD.replace(old, new, 1))
+    refused(tmp_path / "a.nrrd", words)
+
+
+@pytest.mark.parametrize(
+    "kind", ["uchar", "unsigned char", "uint8_t", "ushort", "unsigned short int", "longlong"]
+)
+def test_types_of_nrrd_go_by_many_names(tmp_path, kind):
+    pytest.importorskip("SimpleITK")
+    (tmp_path / "a.nrrd").write_bytes(
+        NRRD.replace(b"uint8", kind.encode() + b"\nendian: little") + bytes(32)
+    )
+    assert read_labels(tmp_path / "a.nrrd").array.shape == (2, 2)
+
+
+def test_notes_of_an_nrrd_may_be_long(tmp_path):
+    pytest.importorskip("SimpleITK")
+    notes = b"Segmentation_ConversionParameters:=" + b"x" * 5000
+    (tmp_path / "a.nrrd").write_bytes(NRRD.replace(b"sizes", b"# a note\n" + notes + b"\nsizes"))
+    assert read_labels(tmp_path / "a.nrrd").array.shape == (2, 2)
+
+
+def test_tiff_whose_pages_go_in_a_circle_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, LABELS, photometric="minisblack", compression="zlib", metadata=None)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        second, last = file.pages[1].offset, file.pages[2].offset
+    (tags,) = struct.unpack_from("<H", content, last)
+    struct.pack_into("<I", content, last + 2 + 12 * tags, second)
+    path.write_bytes(content)
+    refused(path, "a page follows itself")
+
+
+def test_tiff_whose_pixels_begin_at_its_header_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PLANE, photometric="minisblack")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        struct.pack_into("<I", content, file.pages[0].tags["StripOffsets"].valueoffset, 0)
+    path.write_bytes(content)
+    refused(path, "cut: pixels are missing")
+    with pytest.raises(InputError, match="cut: pixels are missing"):
+        open_labels(path)
+
+
+def test_tiff_that_gives_fewer_pixels_than_it_names_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PLANE, photometric="minisblack", compression="packbits")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        tags = file.pages[0].tags
+        struct.pack_into("<H", content, tags["BitsPerSample"].valueoffset, 64)
+    path.write_bytes(content)
+    refused(path, "damaged|cut")
+
+
+def test_header_of_numpy_of_which_python_warns_is_refused(tmp_path):
+    for shape in (b"(2\\,2)", b"(2if 2else 2,)"):
+        text = b"{'descr': '|u1', 'fortran_order': False, 'shape': %s}\n" % shape
+        path = tmp_path / "a.npy"
+        path.write_bytes(b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text + bytes(4))
+        refused(path, "no header of NumPy")
+
+
+def test_zarr_whose_chunk_unpacks_to_more_than_its_shape_is_refused(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    import numcodecs
+
+    huge = bytes(2**24)
+    for name, codec, version in (("a", numcodecs.Blosc(), 2), ("b", numcodecs.Zstd(), 3)):
+        path = tmp_path / f"{name}.zarr"
+        zarr.create_array(str(path), data=PLANE, zarr_format=version)
+        chunk = path / ("0.0" if version == 2 else "c/0/0")
+        assert (read_labels(path).array == PLANE).all()
+        chunk.write_bytes(codec.encode(huge))
+        refused(path, "a chunk unpacks to 16777216 bytes where")
 
 
 # Headers that promise too much

@@ -2,11 +2,12 @@ import json
 import math
 import os
 import stat
+import zlib
 
 import pytest
 
 from segjax._errors import InputError
-from segjax.io import Journal, write_atomic
+from segjax.io import Journal, journal_line, write_atomic
 
 
 resource = pytest.importorskip("resource")
@@ -18,9 +19,9 @@ def contents(folder):
 
 @pytest.fixture
 def full_disk():
-    """Files may grow to 100 bytes."""
+    """Files may grow to 150 bytes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
@@ -100,7 +101,9 @@ def test_journal_reads_back_and_goes_on(tmp_path):
         opened.append({"case": "c"})
         assert opened.entries[-1] == {"case": "c"}
         # Written when append returns, so a crash loses nothing.
-        assert json.loads(path.read_text().splitlines()[-1]) == {"case": "c"}
+        line = path.read_bytes().splitlines(keepends=True)[-1]
+        assert line == journal_line({"case": "c"})
+        assert json.loads(line) == {"case": "c", "crc32": zlib.crc32(b'{"case": "c"}')}
 
 
 def test_journal_without_resume_starts_anew(tmp_path):
@@ -128,9 +131,19 @@ def test_unreadable_last_line_is_forgotten(tmp_path):
         assert opened.entries == ENTRIES
 
 
+@pytest.mark.parametrize("line", [0, 1])
+def test_entry_that_was_changed_is_told(tmp_path, line):
+    path = journal(tmp_path / "j.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line].replace(b'"case": "', b'"case": "x')
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(InputError, match=f"line {line + 1} is damaged.*without resuming"):
+        Journal.open(path, resume=True)
+
+
 def test_file_that_is_no_journal_is_refused_and_kept(tmp_path):
     (tmp_path / "notes").write_text("first\nsecond\nthird\n")
-    with pytest.raises(InputError, match="notes: line 1 is no entry"):
+    with pytest.raises(InputError, match="notes: line 1 is damaged or no entry"):
         Journal.open(tmp_path / "notes", resume=True)
     assert (tmp_path / "notes").read_text() == "first\nsecond\nthird\n"
 

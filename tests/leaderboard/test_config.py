@@ -185,6 +185,7 @@ def test_models_may_be_paths_or_come_with_the_scores(write, tmp_path):
         ("!!int ''", "no valid YAML"),
         ("!!python/object/apply:os.system [ls]", "no valid YAML"),
         ("title: " + "x" * 5_000_000, "more than"),
+        ("seed: 1\n" * 20_000, "'seed' twice"),
     ],
 )
 def test_what_is_wrong_is_named(write, text, words):

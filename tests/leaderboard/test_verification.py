@@ -139,6 +139,8 @@ def test_what_differs_by_rounding_holds(document):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
+        (("options", "seed"), [0] * 50),
+        (("options", "seed"), [0, 2**40]),
         (("scores", "dice", 0), [0.5]),
         (("scores", "dice", 0, 0), "0.5"),
         (("scores", "dice", 0, 0), None),

@@ -153,6 +153,12 @@ def test_facts_that_make_no_sense_are_refused(stored, tmp_path, change, said):
         load_weights(signed(stored, tmp_path, change))
 
 
+@pytest.mark.parametrize("change", [{"kind": ""}, {"dims": 7}])
+def test_facts_that_make_no_sense_are_told_with_the_file(stored, tmp_path, change):
+    with pytest.raises(InputError, match=r"x\.npz: "):
+        load_weights(signed(stored, tmp_path, lambda f: f["network"].update(change)))
+
+
 def test_a_file_that_is_not_there_is_told_from_a_name(tmp_path):
     with pytest.raises(InputError, match="no such file of weights"):
         load_weights(tmp_path / "absent.npz")

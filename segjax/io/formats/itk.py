@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segjax.io._problem import problem
+from segjax.io.formats import _itk_header
 from segjax.io.volume import Volume, blank, check_size, positive_spacing
 
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-_DETACHED = re.compile(rb"^(?:ElementDataFile\s*=|data ?file\s*:)[ \t]*([^\r\n]*)", re.I | re.M)
 
 # Where in its sources ITK raised an error is of no use to whom it concerns.
 _PREAMBLE = re.compile(r".*ITK ERROR: (?:\w+\(0x[0-9a-f]+\): )?")
@@ -23,7 +22,7 @@ def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> V
     """Read an .mha, .mhd or .nrrd; vector pixels have `channels`."""
     import SimpleITK as sitk
 
-    _check_detached(path)
+    _itk_header.check(path, max_voxels, pixels)
     reader = sitk.ImageFileReader()
     reader.SetImageIO("NrrdImageIO" if path.suffix.lower() == ".nrrd" else "MetaImageIO")
     reader.SetFileName(str(path))
@@ -66,13 +65,3 @@ def _affine(
     affine[:-1, -1] = origin
     affine[:2] *= -1
     return affine
-
-
-def _check_detached(path: Path) -> None:
-    """Voxels may lie in another file, but not in one outside the header's folder."""
-    with path.open("rb") as file:
-        header = file.read(2**16).split(b"\n\n")[0] if path.suffix.lower() != ".mha" else b""
-    for match in _DETACHED.finditer(header):
-        name = match[1].decode("utf-8", "replace").strip()
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise problem(path, f"points to voxels in {name}", "keep them beside the header")

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import zipfile
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,8 @@ PREFERRED = ("mask", "labels", "arr_0")
 
 # Deflate cannot shrink data further than this, so a member that claims more lies.
 _DEFLATE_RATIO = 1032
+_LONGEST_HEADER = 10_000
+_NO_LITERAL = re.compile(rb"\\|[0-9](and|else|for|if|in|is|not|or)")
 
 
 def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
@@ -99,7 +102,11 @@ def _header(path: Path, file: io.BufferedIOBase) -> tuple[tuple[int, ...], bool,
     }.get(version)
     if reader is None:
         raise problem(path, f"has the unknown .npy version {version}", _NO_PICKLE)
-    shape, fortran, dtype = reader(file)
+    prefix = file.read(2 if version == (1, 0) else 4)
+    text = file.read(min(int.from_bytes(prefix, "little"), _LONGEST_HEADER))
+    if _NO_LITERAL.search(text):  # Python would warn of what it is asked to understand
+        raise problem(path, "has a header that is no header of NumPy", _NO_PICKLE)
+    shape, fortran, dtype = reader(io.BytesIO(prefix + text))
     if dtype.hasobject:
         raise problem(path, "holds pickled Python objects, which could run code", _NO_PICKLE)
     if dtype.itemsize == 0 or dtype.fields is not None:

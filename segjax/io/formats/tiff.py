@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Photometric interpretations RGB, separated, YCbCr and the three Labs; kinds of alpha.
 _COLOURS = (2, 5, 6, 8, 9, 10)
 _ALPHA = (1, 2)
+_AGAIN = "copy or export it again"
 
 
 def read(path: Path, *, labels: bool, max_voxels: int, pixels: bool = True) -> Volume:
@@ -99,7 +100,10 @@ def _pixels(path: Path, series: "tifffile.TiffPageSeries") -> np.ndarray:
     import tifffile
 
     try:
-        return series.asarray()
+        array = series.asarray()
+        if array.shape != series.shape:  # tifffile logs a line and returns what it has
+            raise problem(path, f"is damaged: {array.size} of its pixels are there", _AGAIN)
+        return array
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
@@ -110,6 +114,7 @@ def _pixels(path: Path, series: "tifffile.TiffPageSeries") -> np.ndarray:
 
 
 def _only_series(path: Path, file: "tifffile.TiffFile", labels: bool) -> "tifffile.TiffPageSeries":
+    _check_chain(path, file)
     if not file.series:
         raise problem(path, "holds no image", "write it again")
     # Overviews and thumbnails are reduced; anything else is a second image.
@@ -126,25 +131,36 @@ def _is_colour(page: "tifffile.TiffPage") -> bool:
 
 def _check_whole(path: Path, file: "tifffile.TiffFile", series: "tifffile.TiffPageSeries") -> None:
     """Refuse what is cut: tifffile may log a line and return fewer planes, or zeros."""
-    if _next_page(file) != 0:
-        raise problem(path, "is cut: pages are missing", "copy or export it again")
     if series.dataoffset is not None:
-        whole = series.dataoffset + series.nbytes <= file.filehandle.size
+        whole = 0 < series.dataoffset <= file.filehandle.size - series.nbytes
     else:
         whole = all(_page_is_whole(page) for page in series.pages)
     if not whole:
-        raise problem(path, "is cut: pixels are missing", "copy or export it again")
+        raise problem(path, "is cut: pixels are missing", _AGAIN)
 
 
 def _page_is_whole(page: Any) -> bool:
-    if page is None:
+    if page is None or len(page.dataoffsets) != len(page.databytecounts):
         return False
-    ends = (o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False))
-    return max(ends, default=0) <= page.parent.filehandle.size
+    size = page.parent.filehandle.size
+    # Nothing at 0 is left out, and so 0; something at 0 would be the header.
+    places = zip(page.dataoffsets, page.databytecounts, strict=True)
+    return all(0 < o <= size - n if n else o <= size for o, n in places)
 
 
-def _next_page(file: "tifffile.TiffFile") -> int:
-    """What the last page says of its successor: an offset, or 0 for none."""
-    len(file.pages)  # Walks the chain of pages.
-    file.filehandle.seek(file.pages.next_page_offset or 0)
-    return struct.unpack(file.tiff.offsetformat, file.filehandle.read(file.tiff.offsetsize))[0]
+def _check_chain(path: Path, file: "tifffile.TiffFile") -> None:
+    """Each page names the next; tifffile would follow a chain for ever that bites its tail."""
+    handle, tiff = file.filehandle, file.tiff
+    seen: set[int] = set()
+    offset = file.pages.first.offset
+    while offset:
+        if offset in seen:
+            raise problem(path, "is damaged: a page follows itself", _AGAIN)
+        seen.add(offset)
+        try:
+            handle.seek(offset)
+            (tags,) = struct.unpack(tiff.tagnoformat, handle.read(tiff.tagnosize))
+            handle.seek(offset + tiff.tagnosize + tags * tiff.tagsize)
+            (offset,) = struct.unpack(tiff.offsetformat, handle.read(tiff.offsetsize))
+        except (struct.error, OSError, OverflowError, ValueError) as error:
+            raise problem(path, "is cut: pages are missing", _AGAIN) from error

@@ -53,7 +53,9 @@ def open_stored(path: Path, *, max_voxels: int) -> Volume:
 def _open(path: Path, labels: bool, max_voxels: int) -> Volume:
     import zarr
 
-    node = zarr.open(str(path), mode="r")
+    from segjax.io.formats._zarr_chunks import BoundedStore
+
+    node = zarr.open(BoundedStore(path), mode="r")
     if isinstance(node, zarr.Array):
         return Volume(_pixels(path, node, max_voxels))
     if labels and "labels" in node:
@@ -75,9 +77,13 @@ def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> StoredArray:
     check_size(path, array.shards or array.chunks, min(max_voxels, MAX_VOXELS))
     if array.dtype.kind not in "biuf":
         raise problem(path, f"holds {array.dtype} values", "save integer labels")
-    # A pickle among the codecs would run code of whoever wrote the file.
-    if "pickle" in str(array.metadata.to_dict()).lower():
+    codecs = str(array.metadata.to_dict()).lower()
+    # A pickle among them would run code of whoever wrote the file.
+    if "pickle" in codecs:
         raise problem(path, "is encoded by pickle", "write it again without that codec")
+    store: Any = array.store
+    if array.shards is None and ("blosc" in codecs or "zstd" in codecs):
+        store.limit = 2 * math.prod(array.chunks) * array.dtype.itemsize + 4096
     read = lambda box: np.asarray(array[box])
     return StoredArray(array.shape, array.dtype, array.chunks, read)
 
