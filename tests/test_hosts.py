@@ -143,6 +143,22 @@ def test_a_damaged_file_stops_all_hosts_and_nothing_is_lost(place, tmp_path, res
     assert files(tmp_path)["scores.csv"] == files(place)["scores.csv"]
 
 
+def test_a_host_whose_disk_is_full_stops_all_and_nothing_is_lost(place, tmp_path, resume):
+    copied(place, tmp_path)
+    two = b"".join((place / "out" / "cases.jsonl").read_bytes().splitlines(keepends=True)[:2])
+    full = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({len(two) + 99},) * 2)\n"
+    full += "import os; os.environ['SEGJAX_CACHE'] = 'cache'\n"
+    first, second = run_hosts(2, *EVALUATE, cwd=tmp_path, before=["", full])
+    assert first[:2] == second[:2] == (2, "")
+    for _, _, err in (first, second):
+        assert "cases-1.jsonl: cannot be written" in err
+        assert "free some space" in err
+        assert err.count("\n") == 1, err
+    assert lines(tmp_path) == {"cases.jsonl": CASES // 2 + 1, "cases-1.jsonl": 2}
+    assert f"{CASES // 2 + 3} from the earlier run" in resume(tmp_path)
+    assert files(tmp_path)["scores.csv"] == files(place)["scores.csv"]
+
+
 # Pairs that cost nothing to make, so that what is compiled is the training alone.
 PAIRS = """
 import jax, jax.numpy as jnp

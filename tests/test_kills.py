@@ -162,7 +162,8 @@ def test_a_training_that_is_killed_goes_on_to_the_same_losses(tmp_path, rng):
 # Threads of orbax fail, too, and are not waited for.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_training_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("full", ["log.csv", "checkpoint of step 4"])
+def test_a_training_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch, full):
     scope = {}
     exec(PAIRS, scope)
     monkeypatch.setattr("segjax.quality.training.make_pair", scope["make_pair"])
@@ -172,13 +173,15 @@ def test_a_training_on_a_full_disk_says_so_and_goes_on(tmp_path, monkeypatch):
     write = Log.write
 
     def fill(log, step, values):
+        if (step, full) == (4, "log.csv"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
         write(log, step, values)
         if step == 4:
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
 
     monkeypatch.setattr(Log, "write", fill)
     try:
-        with pytest.raises(InputError, match=r"step 4 cannot be written.*free some space"):
+        with pytest.raises(InputError, match=rf"{full}:? cannot be written.*free some space"):
             train(short, output=tmp_path / "run")
     finally:
         monkeypatch.setattr(Log, "write", write)

@@ -178,7 +178,7 @@ def _load(path: Path) -> Assessor:
     except InputError as error:
         if str(path) in str(error):
             raise
-        raise InputError(f"{path}: {error}; {_AGAIN}") from None
+        raise InputError(f"{path}: {str(error)[:300]}; {_AGAIN}") from None
 
 
 def _unpacked(path: Path) -> dict[str, np.ndarray]:

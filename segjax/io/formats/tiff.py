@@ -131,6 +131,8 @@ def _is_colour(page: "tifffile.TiffPage") -> bool:
 
 def _check_whole(path: Path, file: "tifffile.TiffFile", series: "tifffile.TiffPageSeries") -> None:
     """Refuse what is cut: tifffile may log a line and return fewer planes, or zeros."""
+    if series.keyframe.predictor != 1 and series.keyframe.compression == 1:
+        raise problem(path, "is damaged: its pixels are predicted and not compressed", _AGAIN)
     if series.dataoffset is not None:
         whole = 0 < series.dataoffset <= file.filehandle.size - series.nbytes
     else:
