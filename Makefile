@@ -9,7 +9,7 @@ NAPARI := .venv-napari
 help:
 	@echo "make demo   install segjax, evaluate a real sample, print where the report is"
 	@echo "make test   install the development extras, lint, check types, run the tests"
-	@echo "make soak   kill commands 100 times, run four hosts: some twenty minutes"
+	@echo "make soak   kill commands, fill disks, damage 110,000 files, score 10^9 voxels: 40 minutes"
 	@echo "make test-napari   the same for the napari plugin, in an environment of its own (1.5 GB)"
 	@echo "make bench  time segjax against its peers, interleaved"
 	@echo "make docs   run the notebooks, write the book: build/docs/index.html"
@@ -32,9 +32,11 @@ demo: $(VENV)/segjax
 test: lint types
 	$(BIN)/python -m pytest -n auto
 
-# The same tests as in make test, with many more moments at which commands are killed.
+# The same tests as in make test, thoroughly: more moments at which commands are killed, more
+# damaged files, more and larger cases; with figures.
 soak: $(VENV)/dev
-	SEGJAX_SOAK=1 $(BIN)/python -m pytest -s tests/test_kills.py tests/test_hosts.py
+	SEGJAX_SOAK=1 $(BIN)/python -m pytest -s tests/test_kills.py tests/test_hosts.py \
+	  tests/test_full_disk.py tests/test_corrupt_files.py tests/test_fuzz.py tests/test_load.py
 
 # napari and Qt are large, and nothing else needs them.
 $(NAPARI)/ready: pyproject.toml

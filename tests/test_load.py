@@ -89,7 +89,8 @@ def test_a_board_of_many_cases(tmp_path, rng):
     with (tmp_path / "scores.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["case", "model", "dice"])
-        rows.writerows((f"c{i}", m, scores[i, k]) for i in range(CASES) for k, m in enumerate("abcde"))
+        for i, row in enumerate(scores):
+            rows.writerows((f"c{i}", model, x) for model, x in zip("abcde", row, strict=True))
     _, seconds, _, peak = measured("leaderboard", "scores.csv", "-o", "out", cwd=tmp_path)
     page = (tmp_path / "out" / "index.html").stat().st_size
     print(
