@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Integer, Num, UInt32
+from jaxtyping import Array, Bool, Float, Int, Int64, Integer, Num, UInt32
 
 from segjax import _devices
 from segjax._compiling import counts_on_host
@@ -212,28 +212,40 @@ def count_labels(case: Case) -> Confusion:
 
     Exact at any size: slabs of the volume are counted in int32 and summed in int64.
     """
-    return jax.tree.map(lambda x: x[0], count_many_labels([case]))
+    c = count_many_labels([case])
+    return Confusion(tp=c.tp[0], fp=c.fp[0], fn=c.fn[0], tn=c.tn[0])
 
 
 def count_many_labels(cases: Sequence[Case]) -> Confusion:
     """As `count_labels`, of cases with as many labels; counts of shape (case, label)."""
     codes = len(cases[0].labels)
-    count, together = _histograms(codes), 0
-    if packing.plane_count(codes) <= _MOST_PLANES:
-        count = _counts_on_host(codes)
-        if not counts_on_host():
-            devices = _devices.own_devices()
-            count, together = _counts_on_devices(codes, devices), _SLAB * len(devices)
-    voxels, pending = np.zeros((len(cases), 1), np.int64), []
-    for slabs in _groups(_slabs(cases), together):
+    few = packing.plane_count(codes) <= _MOST_PLANES
+    voxels = np.zeros((len(cases), 1), np.int64)
+    counts = np.zeros((len(cases), codes, 3), np.int64)
+    if few and not counts_on_host():
+        _add_from_devices(cases, voxels, counts)
+    else:
+        count = _counts_on_host(codes) if few else _histograms(codes)
+        for slab in _slabs(cases):
+            voxels[slab.case] += slab.voxels
+            counts[slab.case] += count(slab)
+    tp, r, p = counts[..., 0], counts[..., 1], counts[..., 2]
+    return from_sizes(tp, r, p, voxels)
+
+
+def _add_from_devices(
+    cases: Sequence[Case],
+    voxels: Int64[np.ndarray, "case 1"],
+    counts: Int64[np.ndarray, "case _ 3"],
+) -> None:
+    devices = _devices.own_devices()
+    count, pending = _counts_on_devices(counts.shape[1], devices), []
+    for slabs in _groups(_slabs(cases), _SLAB * len(devices)):
         of = [slab.case for slab in slabs]
         np.add.at(voxels, of, [[slab.voxels] for slab in slabs])
         pending.append((of, count(slabs)))
-    counts = np.zeros((len(cases), codes, 3), np.int64)
     for of, part in pending:  # only now wait for the devices
-        np.add.at(counts, of, np.asarray(part)[: len(of), :codes])
-    tp, r, p = np.moveaxis(counts, -1, 0)
-    return from_sizes(tp, r, p, voxels)
+        np.add.at(counts, of, np.asarray(part)[: len(of), : counts.shape[1]])
 
 
 def count_foreground(case: Case) -> Foreground:
@@ -283,7 +295,7 @@ def _slabs(cases: Sequence[Case]) -> Iterator[_Slab]:
 
 
 def _groups(slabs: Iterator[_Slab], most: int) -> Iterator[list[_Slab]]:
-    """Slabs that are counted at once: at least one, else so many voxels."""
+    """Slabs that are counted at once: at least one, else at most so many voxels."""
     group: list[_Slab] = []
     longest = 0
     for slab in slabs:
@@ -317,11 +329,10 @@ def _counts_on_devices(codes: int, devices: _devices.Devices) -> Any:
 def _counts_on_host(codes: int) -> Any:
     planes = packing.plane_count(codes)
 
-    def count(slabs: Sequence[_Slab]) -> np.ndarray:
-        (slab,) = slabs
+    def count(slab: _Slab) -> np.ndarray:
         words = -(-slab.reference.size // 64) * 2  # counted in pairs
         r, p = (packing.pack(x, planes, words) for x in (slab.reference, slab.prediction))
-        return packing.count_codes_on_host(r, p, codes)[None]
+        return packing.count_codes_on_host(r, p, codes)
 
     return count
 
@@ -330,9 +341,8 @@ def _histograms(codes: int) -> Any:
     """Many labels: three passes of additions, whatever their number (NumPy's are faster)."""
     size = lambda x: np.bincount(x, minlength=codes + 1)[1:]
 
-    def count(slabs: Sequence[_Slab]) -> np.ndarray:
-        (slab,) = slabs
+    def count(slab: _Slab) -> np.ndarray:
         r, p = slab.reference, slab.prediction
-        return np.stack([size(r[r == p]), size(r), size(p)], -1)[None]
+        return np.stack([size(r[r == p]), size(r), size(p)], -1)
 
     return count
