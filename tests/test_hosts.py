@@ -143,6 +143,7 @@ def test_a_damaged_file_stops_all_hosts_and_nothing_is_lost(place, tmp_path, res
     assert files(tmp_path)["scores.csv"] == files(place)["scores.csv"]
 
 
+@pytest.mark.skipif(not FULL, reason="takes long: make soak")
 def test_a_host_whose_disk_is_full_stops_all_and_nothing_is_lost(place, tmp_path, resume):
     copied(place, tmp_path)
     two = b"".join((place / "out" / "cases.jsonl").read_bytes().splitlines(keepends=True)[:2])
