@@ -258,7 +258,7 @@ def _worst(config: Config) -> Rows:
 
 def _shapes(config: Config) -> Rows:
     from segjax._compiling import counting_compilations
-    from segjax.ops import distance
+    from segjax.ops import surfaces
 
     rng = np.random.default_rng(config.seed)
     low, high = config.side // 4, config.side
@@ -271,21 +271,26 @@ def _shapes(config: Config) -> Rows:
     )
     jax.clear_caches()
     asked: list[tuple[int, int, int, int]] = []
-    search = distance.search
+    make_search = surfaces._search
 
-    def watched(table: Any, points: Any, number: Any, *rest: Any, **options: Any) -> Any:
-        words = int(np.flatnonzero(table.word)[-1]) + 1 if table.word.any() else 0
-        asked.append((words, table.word.size, int(number), points.row.size))
-        return search(table, points, number, *rest, **options)
+    def watched(*which: Any) -> Callable[..., Any]:
+        search = make_search(*which)
 
-    distance.search = watched
+        def call(points: Any, number: Any, squared: Any, table: Any, *rest: Any) -> Any:
+            words = int(np.flatnonzero(table.word)[-1]) + 1 if table.word.any() else 0
+            asked.append((words, table.word.size, int(np.sum(number)), points.row.size))
+            return search(points, number, squared, table, *rest)
+
+        return call
+
+    surfaces._search = watched
     try:
         with counting_compilations() as seen:
             for r, p in pairs:
                 _score(r, p)
             score_all()
     finally:
-        distance.search = search
+        surfaces._search = make_search
     words, table, points, room = np.sum(asked, axis=0)
     task = f"{config.shapes} pairs of different shapes"
     ours = {

@@ -24,6 +24,17 @@ TINY = {"objects": (4, 9), "resamples": (20, 50), "batch": (1, 2)}
 FAST = Options(rounds=1, seconds=1e-3)
 
 
+@pytest.fixture(autouse=True)
+def memory_at_once(monkeypatch):
+    """Looking for the peak takes long in a process that has grown; once is enough."""
+    monkeypatch.setattr(suite, "most_held", lambda work: 0.0)
+
+
+def test_memory_that_is_held_on_the_way_is_seen():
+    held = timing.most_held(lambda: np.ones(2**23).sum())
+    assert held is None or 60 < held < 100
+
+
 @pytest.fixture(scope="module")
 def rows():
     """All workloads at two tiny sizes, against the peers that are there."""
@@ -38,6 +49,7 @@ def rows():
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(suite, "WORKLOADS", small)
+        patch.setattr(suite, "most_held", lambda work: 1.5)
         return list(suite.run(FAST))
 
 

@@ -160,6 +160,7 @@ def with_prior(counts: Confusion, prior: float) -> Confusion:
 # else all devices of this host do, of many small cases or of parts of a large one.
 
 _SLAB = 2**20  # voxels packed at a time: they stay in cache, and packing overlaps counting
+_BLOCK = 2**22  # voxels of masks of cases packed at a time: as bits they stay in cache
 _FEWEST_WORDS = 2**10
 _MOST_PLANES = 7  # beyond 127 labels one histogram is cheaper
 
@@ -195,16 +196,27 @@ def count_masks(
     """Confusions of a stack of masks in host memory; int64 counts of shape (case,)."""
     check_same_grid(reference, prediction)
     voxels = reference[0].size if len(reference) else 0
-    packed = packing.pack_masks(reference), packing.pack_masks(prediction)
     if counts_on_host():
-        r, p = packed
-        tp, r, p = (packing.popcount_on_host(x) for x in (r & p, r, p))
+        few = max(1, _BLOCK // max(1, voxels))
+        parts = [
+            _count_on_host(reference[i : i + few], prediction[i : i + few])
+            for i in range(0, max(1, len(reference)), few)
+        ]
+        tp, r, p = np.concatenate(parts, axis=1)
     else:
+        packed = packing.pack_masks(reference), packing.pack_masks(prediction)
         devices = _devices.own_devices()
         room = (0, _devices.even(len(reference), devices) - len(reference)), (0, 0)
         counted = _spread(_count_masks, (True, True), devices)(*(np.pad(x, room) for x in packed))
         tp, r, p = np.asarray(counted)[: len(reference)].T.astype(np.int64)
     return from_sizes(tp, r, p, voxels)
+
+
+def _count_on_host(
+    reference: Bool[np.ndarray, "case *space"], prediction: Bool[np.ndarray, "case *space"]
+) -> Int64[np.ndarray, "3 case"]:
+    r, p = packing.pack_masks(reference), packing.pack_masks(prediction)
+    return np.stack([packing.popcount_on_host(x) for x in (r & p, r, p)])
 
 
 def count_labels(case: Case) -> Confusion:
