@@ -190,6 +190,7 @@ rooms.train(small, output="run", resume=True)
 """
 
 
+@pytest.mark.skipif(not FULL, reason="takes long: make soak")
 def test_two_hosts_train_to_the_losses_of_one(tmp_path, monkeypatch):
     alone = tmp_path / "alone"
     scope = {}

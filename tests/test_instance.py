@@ -203,8 +203,7 @@ def test_metrics_of_objects_lower_for_accelerators(metric):
 
 
 def test_assignment_is_the_best_there_is(rng):
-    for _ in range(40):
-        shape = rng.integers(1, 6, 2)
+    for shape in 10 * [(1, 1), (1, 5), (4, 2), (5, 5)]:  # few, to share compilations
         worth = np.where(rng.random(shape) < 0.6, rng.random(shape), 0)
         best = max(
             sum(worth[i, j] for i, j in pairs)
