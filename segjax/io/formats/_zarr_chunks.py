@@ -2,28 +2,29 @@
 
 from typing import Any
 
-from zarr.storage import LocalStore, WrapperStore
 
+def bounded_store(path: Any) -> Any:
+    """A folder of Zarr, to be read, whose chunks may not unpack to more than `limit` bytes.
 
-class BoundedStore(WrapperStore):
-    """A folder whose chunks may not unpack to more than `limit` bytes.
-
-    That is set if they are packed by Blosc or Zstandard, Zarr's usual codecs, which name the size
-    in a header.
+    That is set on it if they are packed by Blosc or Zstandard, Zarr's usual codecs, which name the
+    size in a header.
     """
+    from zarr.storage import LocalStore, WrapperStore
 
-    limit: int | None = None
+    class BoundedStore(WrapperStore):
+        limit: int | None = None
 
-    def __init__(self, path: Any) -> None:
-        super().__init__(LocalStore(path, read_only=True))
+        async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+            found = await super().get(key, prototype, byte_range)
+            if found is not None and self.limit is not None and len(found) >= 16:
+                size = unpacked(found.to_bytes()[:18])
+                if size is not None and size > self.limit:
+                    raise ValueError(
+                        f"a chunk unpacks to {size} bytes where {self.limit} are promised"
+                    )
+            return found
 
-    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-        found = await super().get(key, prototype, byte_range)
-        if found is not None and self.limit is not None and len(found) >= 16:
-            size = unpacked(found.to_bytes()[:18])
-            if size is not None and size > self.limit:
-                raise ValueError(f"a chunk unpacks to {size} bytes where {self.limit} are promised")
-        return found
+    return BoundedStore(LocalStore(path, read_only=True))
 
 
 def unpacked(start: bytes) -> int | None:

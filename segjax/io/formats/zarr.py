@@ -53,9 +53,9 @@ def open_stored(path: Path, *, max_voxels: int) -> Volume:
 def _open(path: Path, labels: bool, max_voxels: int) -> Volume:
     import zarr
 
-    from segjax.io.formats._zarr_chunks import BoundedStore
+    from segjax.io.formats._zarr_chunks import bounded_store
 
-    node = zarr.open(BoundedStore(path), mode="r")
+    node = zarr.open(bounded_store(path), mode="r")
     if isinstance(node, zarr.Array):
         return Volume(_pixels(path, node, max_voxels))
     if labels and "labels" in node:
