@@ -9,7 +9,7 @@ NAPARI := .venv-napari
 help:
 	@echo "make demo   install segjax, evaluate a real sample, print where the report is"
 	@echo "make test   install the development extras, lint, check types, run the tests"
-	@echo "make soak   kill commands, fill disks, damage 110,000 files, score 10^9 voxels: 40 minutes"
+	@echo "make soak   kill commands, fill disks, damage 110,000 files, score 10^9 voxels: 20 minutes"
 	@echo "make test-napari   the same for the napari plugin, in an environment of its own (1.5 GB)"
 	@echo "make bench  time segjax against its peers, interleaved"
 	@echo "make docs   run the notebooks, write the book: build/docs/index.html"
