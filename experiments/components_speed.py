@@ -26,14 +26,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from segjax.benchmark.components import NEIGHBOURS, label_images, sizes
-from segjax.benchmark.timing import COLUMNS, Build, Entry, Rows, contest, timed
+from segjax.benchmark.components import NEIGHBOURS, peers
+from segjax.benchmark.timing import COLUMNS, Entry, Rows, contest, timed
 from segjax.ops import component_kernel
 from segjax.ops.components import components, find_components
 
 
 TASKS = ("run_space", "image", "traced")
 PEERS = ("scikit-image", "scipy", "connected-components-3d")
+BARS = {"scikit-image": 1.0}
 
 
 @dataclass(frozen=True)
@@ -119,22 +120,13 @@ def _cases(config: Config) -> Iterator[tuple[str, np.ndarray, int]]:
 # Against peers.
 
 
-def _peers(ways: Mapping[str, Callable[[], Any]], finish: Callable[[Any], Any]) -> dict[str, Build]:
-    def build(name: str, way: Callable[[], Any]) -> Entry:
-        label, bar = way(), 1.0 if name == "scikit-image" else None
-        # cc3d numbers by blocks of voxels, not always in the order of the first ones.
-        return Entry(lambda: finish(label()), bar=bar, alike=name != "cc3d")
-
-    return {name: partial(build, name, way) for name, way in ways.items()}
-
-
 def _run_space(config: Config) -> Rows:
     rows = []
     for task, labels, k in _cases(config):
         work = lambda labels=labels, k=k: find_components(labels, connectivity=k).size
-        peers = _peers(label_images(labels, k), sizes)
+        found = peers(labels, k, bars=BARS)
         turns = {"rounds": config.rounds, "slow_rounds": config.rounds}
-        rows += contest(f"sizes, {task}", {"find_components": Entry(work)}, peers, **turns)
+        rows += contest(f"sizes, {task}", {"find_components": Entry(work)}, found, **turns)
     return rows
 
 
@@ -142,9 +134,9 @@ def _image(config: Config) -> Rows:
     rows = []
     for task, labels, k in _cases(config):
         work = lambda labels=labels, k=k: components(labels, connectivity=k)[0]
-        peers = _peers(label_images(labels, k), lambda image: image)
+        found = peers(labels, k, lambda image: image, BARS)
         turns = {"rounds": config.rounds, "slow_rounds": config.rounds}
-        rows += contest(f"image, {task}", {"components": Entry(work)}, peers, **turns)
+        rows += contest(f"image, {task}", {"components": Entry(work)}, found, **turns)
     return rows
 
 

@@ -1,11 +1,13 @@
 """Sizes of connected components, by segjax without an image of them, and by every peer."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
+
+from segjax.benchmark.timing import Build, Entry
 
 
 NEIGHBOURS = {2: {1: 4, 2: 8}, 3: {1: 6, 3: 26}}  # by axes and connectivity
@@ -34,3 +36,20 @@ def label_images(labels: np.ndarray, connectivity: int) -> dict[str, Callable[[]
 def sizes(image: np.ndarray) -> np.ndarray:
     """Voxels of each component, from an image of them."""
     return np.bincount(image.reshape(-1))[1:]
+
+
+def peers(
+    labels: np.ndarray,
+    connectivity: int,
+    finish: Callable[[np.ndarray], np.ndarray] = sizes,
+    bars: Mapping[str, float] | None = None,
+) -> dict[str, Build]:
+    """Builders of the peers, each making a label image, of which something is made."""
+
+    def build(name: str, way: Callable[[], Any]) -> Entry:
+        label = way()
+        # cc3d numbers by blocks of voxels, not always in the order of the first ones.
+        return Entry(lambda: finish(label()), bar=(bars or {}).get(name), alike=name != "cc3d")
+
+    ways = label_images(labels, connectivity)
+    return {name: partial(build, name, way) for name, way in ways.items()}

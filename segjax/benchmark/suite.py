@@ -5,7 +5,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,10 +75,9 @@ def run(options: Options, progress: Progress | None = None) -> Iterator[dict[str
             continue
         left: _Left = {}
         sizes = workload.quick if options.quick else workload.sizes
-        for size, larger in pairwise([*sizes, None]):
-            if progress is not None and size is not None:
+        for size, larger in zip(sizes, (*sizes[1:], None), strict=True):
+            if progress is not None:
                 progress(workload.name, size)
-            assert size is not None  # only the last of a pair is
             rows = _measure(workload, size, options, left)
             yield from rows
             if larger is not None:
@@ -104,9 +102,10 @@ def _measure(workload: Workload, size: int, options: Options, left: _Left) -> Ro
         warnings.simplefilter("ignore")  # of peers, about themselves
         walls = _tried(f"{workload.name} {size}", entries, left)
         rounds = {
-            name: max(1 if w > options.seconds else 3, min(options.rounds, _turns(options, w)))
+            name: max(
+                1 if w > options.seconds else 3, min(options.rounds, int(options.seconds / w))
+            )
             for name, w in walls.items()
-            if name in entries
         }
         calls = {name: max(1, int(_TURN / walls[name])) for name in entries}
         times = take_turns({name: e.work for name, e in entries.items()}, rounds, calls)
@@ -159,12 +158,9 @@ def _tried(task: str, entries: dict[str, Entry], left: _Left) -> dict[str, float
             left[name] = _failed(error)
         if name in left:
             del entries[name]
+            walls.pop(name, None)
         result = None  # not held while the next one works
-    return walls
-
-
-def _turns(options: Options, wall: float) -> int:
-    return int(options.seconds / max(wall, 1e-6))
+    return {name: max(wall, 1e-6) for name, wall in walls.items()}
 
 
 def _spent(times: Sequence[tuple[float, float]], ours: Sequence[tuple[float, float]]) -> dict:

@@ -70,7 +70,7 @@ def _dice_of(r: np.ndarray, p: np.ndarray) -> Entry:
 
 
 def _dice_peers(r: np.ndarray, p: np.ndarray) -> Mapping[str, Build]:
-    return {name: partial(peer, r[None], p[None]) for name, peer in overlap.MASKS.items()}
+    return _batch_peers(r[None], p[None])
 
 
 def _batch(seed: int, cases: int) -> tuple[np.ndarray, np.ndarray]:
@@ -143,13 +143,7 @@ def _components_of(mask: np.ndarray) -> Entry:
 
 
 def _components_peers(mask: np.ndarray) -> Mapping[str, Build]:
-    def build(name: str, way: Callable[[], Any]) -> Entry:
-        label = way()
-        # cc3d numbers by blocks of voxels, not always in the order of the first ones.
-        return Entry(lambda: components.sizes(label()), alike=name != "cc3d")
-
-    ways = components.label_images(mask, mask.ndim)
-    return {name: partial(build, name, way) for name, way in ways.items()}
+    return components.peers(mask, mask.ndim)
 
 
 # Resamples.

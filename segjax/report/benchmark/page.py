@@ -13,6 +13,7 @@ from segjax.report.theme import css
 
 
 OURS = "segjax"
+_WALL = ("wall time", ", peers on the CPU")
 STYLE = """
 .growth .own path{stroke:var(--accent);stroke-width:3}
 .growth .own circle{fill:var(--accent);stroke:none}
@@ -123,14 +124,10 @@ def _largest(document: Document, clock: str) -> str:
 
 
 def _what(clock: str) -> str:
-    if clock == "cpu":
-        return (
-            "Medians of CPU time of all threads, from arrays in the memory of the host to scores; "
-            "all tools take turns within one process, and the ratio is the median over the rounds."
-        )
+    time, where = ("CPU time of all threads", "") if clock == "cpu" else _WALL
     return (
-        "Medians of wall time, from arrays in the memory of the host to scores; all tools take "
-        "turns within one process, peers on the CPU, and the ratio is the median over the rounds."
+        f"Medians of {time}, from arrays in the memory of the host to scores; all tools take turns "
+        f"within one process{where}, and the ratio is the median over the rounds."
     )
 
 
