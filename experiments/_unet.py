@@ -246,8 +246,6 @@ def train(trainer: Trainer, folder: Path | None = None) -> Outcome:
         if log is not None and checkpoints is not None:
             log.write(step + 1, row)
             checkpoints.save(step + 1, (state, np.asarray(seconds)))
-    if checkpoints is not None:
-        checkpoints.close()
     return Outcome(state, rows, seconds)
 
 

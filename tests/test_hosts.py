@@ -203,7 +203,10 @@ def test_two_hosts_train_to_the_losses_of_one(tmp_path, monkeypatch):
     np.testing.assert_allclose(ours[0, 1], theirs[0, 1], rtol=1e-5)
     # Adam divides small gradients by their size, so the last digits grow.
     np.testing.assert_allclose(ours, theirs, rtol=5e-3)
-    assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == ["4", "8"]
+    assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == [
+        "4.npz",
+        "8.npz",
+    ]
 
 
 def test_hosts_tell_each_other_what_is_longer_than_a_message():

@@ -36,7 +36,7 @@ def write_atomic(path: str | Path, data: str | bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
-        raise _unwritable(Path(path), error) from error
+        raise unwritable(Path(path), error) from error
 
 
 def output_folder(path: str | Path) -> Path:
@@ -77,7 +77,7 @@ class Journal:
             self._file = path.open("r+b" if path.exists() else "xb", buffering=0)
             self._file.truncate(length)
         except (OSError, ValueError) as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
 
     @classmethod
     def open(cls, path: str | Path, *, resume: bool) -> "Journal":
@@ -106,7 +106,7 @@ class Journal:
                 raise OSError(f"only {written} of {len(line)} bytes fitted")
         except (OSError, ValueError) as error:
             self._forget_torn_line()
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         self._length += len(line)
         self.entries.append(entry)
 
@@ -183,6 +183,7 @@ def _checksum(line: bytes) -> int:
     return zlib.crc32(line.rpartition(_SUM)[0] + b"}")
 
 
-def _unwritable(path: Path, error: BaseException) -> InputError:
+def unwritable(path: Path, error: BaseException) -> InputError:
+    """The error to raise about a file that the system does not let us write."""
     mend = "free some space or choose another place" if path.parent.is_dir() else "make its folder"
     return problem(path, f"cannot be written ({reason(error)})", mend)

@@ -1,22 +1,28 @@
-"""Checkpoints of a training run, written by orbax: whole or not at all."""
+"""Checkpoints of a training run, a file each: whole or not at all."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from segjax._errors import InputError
+from segjax.io import output_folder
+from segjax.quality.archive import read_archive, write_archive
+
+
+_KEPT = 2
+_HEADER = 1024  # bytes: more than an archive says of one array
 
 
 class Checkpoints:
-    """The last two checkpoints in a folder; a damaged or unfinished one is passed over."""
+    """The last two checkpoints in a folder; a damaged one is passed over.
+
+    All devices and hosts hold the same state: one host saves it, and every one can load it.
+    """
 
     def __init__(self, folder: Path):
-        import orbax.checkpoint as orbax
-
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # its errors are raised as well
-        self._orbax = orbax
-        options = orbax.CheckpointManagerOptions(max_to_keep=2, create=True)
-        self._manager = orbax.CheckpointManager(folder.resolve(), options=options)
+        self.folder = output_folder(folder)
 
     def save(self, step: int, state: Any) -> None:
         """Write a checkpoint and wait until it is on the disk.
@@ -25,15 +31,13 @@ class Checkpoints:
             InputError: if it cannot be written; those before are as they were.
         """
         try:
-            if step in self._manager.all_steps():  # a damaged one that was passed over
-                self._manager.delete(step)
-            self._manager.save(step, args=self._orbax.args.StandardSave(state), force=True)
-            self._manager.wait_until_finished()
-        except Exception as error:  # orbax raises whatever its storage does
-            raise InputError(
-                f"{self._manager.directory}: the checkpoint of step {step} cannot be written "
-                f"({str(error).splitlines()[0][:200]}); free some space, then go on by resuming"
-            ) from error
+            write_archive(self.folder / f"{step}.npz", _named(state), compress=False)
+        except InputError as error:
+            raise InputError(f"{error}, then go on by resuming") from error
+        for old in self._steps()[_KEPT:]:
+            self._path(old).unlink(missing_ok=True)
+        for torn in self.folder.glob(".*.tmp"):  # of runs that were killed while they saved
+            torn.unlink(missing_ok=True)
 
     def load(self, like: Any) -> Any | None:
         """The last checkpoint, of the structure and on the devices of `like`; None without any.
@@ -42,17 +46,44 @@ class Checkpoints:
             InputError: if there are checkpoints, and none can be read.
         """
         reasons = []
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        for step in self._steps():
             try:
-                return self._manager.restore(step, args=self._orbax.args.StandardRestore(like))
-            except Exception as error:  # orbax raises whatever its storage does
-                reasons.append(f"step {step}: {str(error).splitlines()[0][:200]}")
+                return self._read(step, like)
+            except InputError as error:
+                reasons.append(str(error))
         if reasons:
             raise InputError(
-                f"no checkpoint in {self._manager.directory} can be read ({'; '.join(reasons)}); "
-                f"train anew into another folder"
+                f"no checkpoint can be read ({'; '.join(reasons)}); train anew into another folder"
             )
         return None
 
-    def close(self) -> None:
-        self._manager.close()
+    def _read(self, step: int, like: Any) -> Any:
+        expected = _named(like)
+        arrays = read_archive(
+            self._path(step),
+            kind="checkpoint of this run",
+            most_bytes=sum(x.nbytes + _HEADER for x in expected.values()) + _HEADER,
+            mend="train on from another",
+        )
+        facts = [{n: (x.shape, x.dtype) for n, x in part.items()} for part in (arrays, expected)]
+        if facts[0] != facts[1]:
+            raise InputError(f"{self._path(step)}: is of another network; resume its own run")
+        place = lambda path, x: _placed(arrays[jax.tree_util.keystr(path)], x)
+        return jax.tree_util.tree_map_with_path(place, like)
+
+    def _steps(self) -> list[int]:
+        """The newest first."""
+        found = (path.stem for path in self.folder.glob("*.npz"))
+        return sorted((int(name) for name in found if name.isdecimal()), reverse=True)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"{step}.npz"
+
+
+def _named(state: Any) -> dict[str, np.ndarray]:
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): np.asarray(x) for path, x in leaves}
+
+
+def _placed(array: np.ndarray, like: Any) -> Any:
+    return jax.device_put(array, like.sharding) if isinstance(like, jax.Array) else array

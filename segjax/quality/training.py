@@ -25,7 +25,8 @@ from segjax import _devices
 from segjax._compiling import keep_compiled
 from segjax._errors import InputError
 from segjax.hosts import hosts_of_jax
-from segjax.io import write_atomic
+from segjax.io import output_folder, write_atomic
+from segjax.io._text import read_json
 from segjax.quality.checkpoint import Checkpoints
 from segjax.quality.log import Log, Progress
 from segjax.quality.program import Weights, program_of
@@ -202,10 +203,16 @@ def _train(
             if hosts.first:
                 claim(folder, training, resume)
             hosts.gather("claimed")
-        checkpoints = Checkpoints(folder / "checkpoints")
-        if resume and (kept := checkpoints.load((state, _no_best(state), np.zeros(())))):
-            state, best, seconds = kept[0], kept[1], float(kept[2])
-        log = Log(folder, after=int(state.step)) if hosts.first else None
+        with hosts.together():
+            checkpoints = Checkpoints(folder / "checkpoints")
+            if resume and (kept := checkpoints.load((state, _no_best(state), np.zeros(())))):
+                state, best, seconds = kept[0], kept[1], float(kept[2])
+            log = Log(folder, after=int(state.step)) if hosts.first else None
+            if len(steps := set(hosts.gather(int(state.step)))) > 1:
+                raise InputError(
+                    f"{folder}: the hosts find checkpoints of steps {sorted(steps)} there; give a "
+                    "folder that all of them share"
+                )
     best = best or _no_best(state)
     validation = list(run.hold_out(VALIDATION, training.validation))
     began, before, losses = time.monotonic() - seconds, int(state.step), []
@@ -226,14 +233,13 @@ def _train(
         pairs = step * training.batch
         progress = Progress(step, training.steps, pairs, seconds, rate, loss, scores)
         losses = []
-        if log is not None:
-            log.write(step, progress.row)
-        if checkpoints is not None:
-            checkpoints.save(step, (state, best, np.asarray(seconds)))
+        with hosts.together():
+            if log is not None and checkpoints is not None:
+                log.write(step, progress.row)
+                checkpoints.save(step, (state, best, np.asarray(seconds)))
+            hosts.gather("saved")
         if on_progress is not None:
             on_progress(progress)
-    if checkpoints is not None:
-        checkpoints.close()
     seen = int(best.step) * training.batch + (0 if start is None else start.card.samples)
     weights = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), best.weights)  # this host's own
     return Trained(training, weights, int(best.step), seen, seconds)
@@ -424,12 +430,13 @@ def claim(folder: Path, training: Any, resume: bool) -> None:
     if path.exists():
         if not resume:
             raise InputError(f"{folder} holds a run; resume it, or choose another output")
-        held = json.loads(path.read_text())
+        held = read_json(path)
+        if not isinstance(held, dict):
+            raise InputError(f"{path}: is no description of a run; choose another output")
         changed = sorted(k for k in asked if asked[k] != held.get(k))
         if changed:
             raise InputError(
                 f"{folder} holds another run: {', '.join(changed)} differ; choose another output"
             )
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, (json.dumps(asked, indent=1) + "\n").encode())
+    write_atomic(output_folder(folder) / path.name, (json.dumps(asked, indent=1) + "\n").encode())

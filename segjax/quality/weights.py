@@ -1,29 +1,22 @@
 """Trained networks in files: weights, card and calibration in one archive of arrays.
 
-The file is an .npz without pickles. Kernels are stored as float16, which moves predictions by less
-than 1e-3, and used as float32. A checksum over all arrays tells a damaged file; what a header
-promises is held against bounds before anything is unpacked.
+Kernels are stored as float16, which moves predictions by less than 1e-3, and used as float32.
 """
 
-import hashlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from segjax._errors import InputError
-from segjax.io import write_atomic
-from segjax.io.formats.npy import read_array
+from segjax.quality.archive import digest, read_archive, refusing, write_archive
 from segjax.quality.card import Card, card_of, network_of
 from segjax.quality.conformal import Calibration
 from segjax.quality.outliers import Usual
@@ -32,7 +25,7 @@ from segjax.quality.ribcage import Network
 
 
 _MOST_BYTES = 256 * 2**20
-_MOST_MEMBERS = 1000
+_KIND = "file of weights"
 _AGAIN = "download or write it again"
 _SHIPPED = files("segjax") / "data" / "weights"
 
@@ -97,15 +90,7 @@ def save_weights(path: str | Path, assessor: Assessor) -> None:
         arrays["usual/axes"] = usual.axes.astype(np.float32)
     text = json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
     arrays["card"] = np.frombuffer(text, np.uint8)
-    arrays["sha256"] = np.frombuffer(_digest(arrays), np.uint8)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy")  # of a fixed date
-            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED)
-    write_atomic(path, out.getvalue())
+    write_archive(Path(path), arrays, compress=True)
 
 
 def load_weights(source: str | os.PathLike[str]) -> Assessor:
@@ -126,14 +111,8 @@ def load_weights(source: str | os.PathLike[str]) -> Assessor:
             f"{source}: there is no such file of weights; give a file written by segjax train, or "
             f"one of the names {names}"
         )
-    try:
+    with refusing(path, kind=_KIND, mend=_AGAIN):
         return _load(path)
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError, RecursionError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is damaged or no file of weights; {_AGAIN}") from error
-    except Exception as error:  # what the reader of an archive raises on bad bytes is open-ended
-        raise InputError(f"{path}: cannot be unpacked; {_AGAIN}") from error
 
 
 @lru_cache(maxsize=8)
@@ -142,9 +121,12 @@ def _load_shipped(name: str) -> Assessor:
 
 
 def _load(path: Path) -> Assessor:
-    arrays = _unpacked(path)
-    if arrays["sha256"].tobytes() != _digest(arrays):
-        raise InputError(f"{path}: its checksum is wrong, the file is damaged; {_AGAIN}")
+    arrays = read_archive(path, kind=_KIND, most_bytes=_MOST_BYTES, mend=_AGAIN)
+    if "card" not in arrays:
+        raise InputError(f"{path}: has no card; give a {_KIND} written by segjax train")
+    for array in arrays.values():
+        if array.dtype not in (np.float16, np.float32, np.uint8):
+            raise InputError(f"{path}: holds {array.dtype} values; it is no {_KIND}")
     facts = json.loads(arrays["card"].tobytes().decode())
     if not isinstance(facts, dict) or facts.get("format") != 1:
         raise InputError(f"{path}: is of another version of segjax; update segjax, or {_AGAIN}")
@@ -181,49 +163,15 @@ def _load(path: Path) -> Assessor:
         raise InputError(f"{path}: {str(error)[:300]}; {_AGAIN}") from None
 
 
-def _unpacked(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an archive, having seen that they are few and small."""
-    if path.stat().st_size > _MOST_BYTES:
-        raise InputError(f"{path}: is larger than any file of weights; give another")
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        promised = sum(m.file_size for m in members)
-        if len(members) > _MOST_MEMBERS or promised > _MOST_BYTES:
-            raise InputError(
-                f"{path}: would unpack to {promised} bytes in {len(members)} arrays, more than any "
-                "file of weights; give another"
-            )
-        arrays = {}
-        for member in members:
-            with archive.open(member) as file:
-                stream = cast(io.BufferedIOBase, file)
-                array = read_array(path, stream, member.file_size, _MOST_BYTES)
-            if array.dtype not in (np.float16, np.float32, np.uint8):
-                raise InputError(f"{path}: holds {array.dtype} values; it is no file of weights")
-            arrays[member.filename.removesuffix(".npy")] = array
-    if not {"card", "sha256"} <= arrays.keys():
-        raise InputError(f"{path}: has no card; give a file of weights written by segjax train")
-    return arrays
-
-
 def _halved(x: np.ndarray) -> np.ndarray:
     """Kernels as float16; what has one axis is small, and may have any scale."""
     half = x.astype(np.float16)
     return half if x.ndim > 1 and np.isfinite(half).all() else x
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> bytes:
-    digest = hashlib.sha256()
-    for name in sorted(arrays.keys() - {"sha256"}):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.digest()
-
-
 def fingerprint(assessor: Assessor) -> str:
     """Tells networks apart: a digest of all weights."""
-    return _digest(_named(assessor.weights)).hex()[:16]
+    return digest(_named(assessor.weights)).hex()[:16]
 
 
 def _named(weights: Weights) -> dict[str, np.ndarray]:

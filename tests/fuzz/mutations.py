@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from segjax.quality.weights import _digest
+from segjax.quality.archive import summed
 
 
 Mutation = Callable[[np.random.Generator, bytes], bytes]
@@ -336,9 +336,9 @@ def signed(rng, content):
         array = pick(rng, (array.ravel(), array[None], array[:0], array[:1], array * np.nan, None))
         if array is not None:
             arrays[pick(rng, (name, name, name + "x", "usual/mean", "calibration/SEG"))] = array
-    arrays["sha256"] = np.frombuffer(_digest(arrays), np.uint8)
+    del arrays["sha256"]
     out = io.BytesIO()
-    np.savez(out, **arrays)
+    np.savez(out, **summed(arrays))
     return out.getvalue()
 
 

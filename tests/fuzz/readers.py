@@ -24,8 +24,13 @@ from segjax.io.label_names import read_dataset
 from segjax.io.scores import read_metadata, read_scores
 from segjax.leaderboard import gather_scores, read_document, verify
 from segjax.leaderboard.config import read_all, read_config
+from segjax.quality import assess_folder
+from segjax.quality.checkpoint import Checkpoints
+from segjax.quality.log import Log
+from segjax.quality.training import claim
 from segjax.quality.weights import load_weights
 from tests.fuzz import mutations, seeds
+from tests.quality import toy
 
 
 MAX_VOXELS = 2**22
@@ -128,6 +133,17 @@ def resumed(*metrics: str) -> Callable[[Path], object]:
     return lambda path: run(path / "r", path / "p", options, output=path / "o", resume=True)
 
 
+def trained_on(path: Path) -> None:
+    claim(path, seeds.TRAINING, resume=True)
+    Log(path, after=4)
+    kept = Checkpoints(path / "checkpoints").load(seeds.STATE)
+    assert kept is None or kept.keys() == seeds.STATE.keys()
+
+
+def assessed_on(path: Path) -> None:
+    assess_folder(path / "i", path / "l", output=path / "o", weights=toy.toy(), resume=True)
+
+
 def one_run(kind: str) -> Callable[[], dict[str, seeds.Seed]]:
     return lambda: {kind: seeds.runs()[kind]}
 
@@ -149,4 +165,6 @@ READERS = {
     "journal": Reader(one_run("classes"), resumed("dice", "hd95"), 0.05, only=".jsonl"),
     "journal of objects": Reader(one_run("objects"), resumed("pq", "dice"), 0.05, only=".jsonl"),
     "weights": Reader(seeds.weights, load_weights, 0.2, damage=mutations.WEIGHTS),
+    "training": Reader(seeds.trainings, trained_on, 0.2, only=".json .csv .npz"),
+    "assessments": Reader(seeds.assessments, assessed_on, 0.05, only=".jsonl"),
 }

@@ -7,6 +7,7 @@ or the folder at its head if the name ends with "/".
 import csv
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,7 +20,13 @@ from PIL import Image
 
 from segjax.cli import main
 from segjax.leaderboard import board
+from segjax.quality import assess_folder
+from segjax.quality.checkpoint import Checkpoints
+from segjax.quality.log import Log
+from segjax.quality.training import Training, claim
 from segjax.quality.weights import save_weights
+from segjax.simulation.pairs import Pairs
+from segjax.simulation.phantoms import Nuclei
 from tests.io import files
 from tests.leaderboard.test_config import TOML, YAML
 from tests.leaderboard.test_verification import QUICK, made_up
@@ -30,6 +37,9 @@ Seed = dict[str, bytes]
 
 STACK = np.repeat(np.repeat(files.LABELS % 5, 3, axis=1), 3, axis=2)
 PLANE = STACK[0].astype(np.uint8)
+TARGETS = toy.FLAT.outputs
+TRAINING = Training(toy.FLAT, Pairs(nuclei=Nuclei(shape=(20, 20)), targets=TARGETS))
+STATE = {"kernel": np.ones((2, 3), np.float32), "step": np.zeros((), np.int32)}
 
 
 def written(name: str, write: Callable[[Path], object]) -> Seed:
@@ -242,3 +252,36 @@ def runs() -> dict[str, Seed]:
 
 def weights() -> dict[str, Seed]:
     return {"toy": written("a.npz", lambda path: save_weights(path, toy.calibrated_toy()))}
+
+
+def trainings() -> dict[str, Seed]:
+    """A folder that `segjax train` goes on in, with a checkpoint of what `STATE` is like."""
+
+    def write(path):
+        claim(path, TRAINING, resume=False)
+        log = Log(path)
+        for step in (2, 4):
+            log.write(step, {"loss": 1 / step, "SEG r": 0.5})
+            Checkpoints(path / "checkpoints").save(step, STATE)
+        shutil.rmtree(path / "events", ignore_errors=True)
+
+    return {"training": written("run", write)}
+
+
+def assessments() -> dict[str, Seed]:
+    """A folder that `segjax assess` wrote, beside what it looked at."""
+
+    def write(path):
+        rng = np.random.default_rng(0)
+        for side in "il":
+            (path / side).mkdir(parents=True)
+        for name in "ab":
+            image, labels = toy.scene(rng)
+            np.save(path / "i" / f"{name}.npy", image)
+            np.save(path / "l" / f"{name}.npy", labels)
+        paths = path / "i", path / "l"
+        assess_folder(*paths, output=path / "o", weights=toy.toy())
+        for name in ("scores.csv", "summary.json", "triage.html"):
+            (path / "o" / name).unlink()
+
+    return {"assessments": written("run", write)}

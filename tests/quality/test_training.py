@@ -71,10 +71,8 @@ def test_a_run_killed_while_it_saves_resumes_from_the_checkpoint_before(finished
     folder, _ = finished
     other = tmp_path / "torn"
     shutil.copytree(folder, other)
-    newest = max((other / "checkpoints").iterdir(), key=lambda path: int(path.name))
-    for path in newest.rglob("*"):
-        if path.is_file():
-            path.write_bytes(b"")
+    newest = other / "checkpoints" / "8.npz"
+    newest.write_bytes(newest.read_bytes()[:-999])
     train(SMALL, output=other, resume=True)
     assert losses_of(other) == losses_of(folder)
 
@@ -212,9 +210,8 @@ def test_damaged_checkpoints_are_refused(finished, tmp_path):
     folder, _ = finished
     other = tmp_path / "damaged"
     shutil.copytree(folder, other)
-    for path in (other / "checkpoints").rglob("*"):
-        if path.is_file():
-            path.write_bytes(b"damaged")
+    for path in (other / "checkpoints").iterdir():
+        path.write_bytes(b"damaged")
     with pytest.raises(InputError, match="train anew"):
         train(SMALL, output=other, resume=True)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from segjax import InputError
+from segjax.quality.archive import read_archive, write_archive
 from segjax.quality.running import run
 from segjax.quality.weights import available_weights, fingerprint, load_weights, save_weights
 from tests.quality import toy
@@ -122,14 +123,12 @@ def test_a_header_that_promises_too_much_is_refused(stored, tmp_path):
 
 def signed(stored, tmp_path, change):
     """A file with other facts, and the checksum of these."""
-    from segjax.quality import weights
-
-    arrays = weights._unpacked(stored)
+    arrays = read_archive(stored, kind="file", most_bytes=2**20, mend="")
     facts = json.loads(arrays["card"].tobytes())
     change(facts)
     arrays["card"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    arrays["sha256"] = np.frombuffer(weights._digest(arrays), np.uint8)
-    return rewritten(tmp_path / "x.npz", {f"{k}.npy": npy(x) for k, x in arrays.items()})
+    write_archive(tmp_path / "x.npz", arrays, compress=True)
+    return tmp_path / "x.npz"
 
 
 @pytest.mark.parametrize(
@@ -182,5 +181,8 @@ def test_all_weights_that_come_with_segjax_can_be_loaded():
 
 def test_other_arrays_are_no_weights(tmp_path):
     np.savez(tmp_path / "labels.npz", labels=np.zeros((4, 4), np.float32))
-    with pytest.raises(InputError, match="no card"):
+    with pytest.raises(InputError, match="no checksum"):
         load_weights(tmp_path / "labels.npz")
+    write_archive(tmp_path / "other.npz", {"labels": np.zeros(4)}, compress=False)
+    with pytest.raises(InputError, match="no card"):
+        load_weights(tmp_path / "other.npz")
