@@ -246,7 +246,7 @@ def test_mended_file_needs_no_second_scoring_of_the_others(evaluate, pairs, tmp_
     pairs(**four() | {"c": (square(4), square(12) * -1.0)})
     refused(evaluate(), "c.npy", "negative")
     pairs(**four())
-    assert "2 from the earlier run" in evaluate("--resume").out
+    assert "3 from the earlier run" in evaluate("--resume").out
     assert scores(tmp_path, "dice") == FOUR
 
 

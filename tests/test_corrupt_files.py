@@ -70,16 +70,15 @@ def segjax(capsys):
 EVALUATE = ("evaluate", "r", "p", "-q", "-m", "dice", "-o", "out")
 
 
-def test_evaluation_goes_on_from_one_corrupt_file_to_the_next(folders, segjax):
-    done = -1
+def test_evaluation_scores_the_good_files_and_names_the_corrupt(folders, segjax):
+    status, out, err = segjax(*EVALUATE)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("segjax: 3 cases cannot be scored, all others are done; mend them, and ")
+    assert all(f" p/{name(suffix)}: " in err for suffix in CORRUPT)
+    done = len(SUFFIXES) - len(CORRUPT)
+    assert len(read_journal(folders / "out" / "cases.jsonl")) == done
+    assert not (folders / "out" / "scores.csv").exists()
     for suffix in CORRUPT:
-        status, out, err = segjax(*EVALUATE, "--resume")
-        assert (status, out, err.count("\n")) == (2, "", 1)
-        assert err.startswith(f"segjax: p/{name(suffix)}: ")
-        assert "; " in err  # how to mend it
-        assert done < len(read_journal(folders / "out" / "cases.jsonl"))
-        done = len(read_journal(folders / "out" / "cases.jsonl"))
-        assert not (folders / "out" / "scores.csv").exists()
         shutil.copy(folders / "good" / name(suffix), folders / "p")
     status, out, _ = segjax(*EVALUATE, "--resume")
     assert status == 0
@@ -87,6 +86,29 @@ def test_evaluation_goes_on_from_one_corrupt_file_to_the_next(folders, segjax):
     with open("out/scores.csv") as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == "dice"]
     assert [float(row["score"]) for row in rows] == [0.75] * len(SUFFIXES)
+
+
+def test_one_corrupt_file_is_told_when_the_rest_is_scored(folders, segjax):
+    for suffix in CORRUPT[1:]:
+        shutil.copy(folders / "good" / name(suffix), folders / "p")
+    status, out, err = segjax(*EVALUATE)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("segjax: p/niigz.nii.gz: ")
+    assert len(read_journal(folders / "out" / "cases.jsonl")) == len(SUFFIXES) - 1
+
+
+def test_where_all_is_corrupt_not_all_is_tried(tmp_path, monkeypatch, segjax):
+    monkeypatch.chdir(tmp_path)
+    for side in "rp":
+        (tmp_path / side).mkdir()
+        for i in range(30):
+            shape = (8, 9) if side == "r" or i < 1 else (8, 8)
+            np.save(tmp_path / side / f"c{i:02}.npy", np.eye(*shape, dtype=np.uint8))
+    status, _, err = segjax(*EVALUATE)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.startswith("segjax: 20 cases cannot be scored, no more were tried; ")
+    assert err.count(".npy: has shape (8, 8)") == 5
+    assert err.endswith(", c19, c20\n")
 
 
 def test_doctor_names_all_corrupt_files_at_once(folders, segjax):

@@ -77,8 +77,8 @@ def evaluate_folder(
         One score per case, label and metric.
 
     Raises:
-        InputError: if anything cannot be scored; the message names the file. What was
-            scored before stays in the journal.
+        InputError: if anything cannot be scored; the message names the file. With `output`, all
+            other pairs are scored first, and stay in the journal.
     """
     names = None if metrics is None else tuple(metrics)
     chosen = Options(metrics=names, **options)

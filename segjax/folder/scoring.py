@@ -14,6 +14,7 @@ from segjax.evaluation import measure
 from segjax.folder.journals import Entry, by_case, entries_left
 from segjax.folder.plan import MANY_LABELS, Options, Plan, make_plan
 from segjax.folder.reading import Loaded, doubts_noted, load, read_ahead, sha256, summed_up
+from segjax.folder.refusals import Refusals, attempt
 from segjax.folder.regions import Region, score_region
 from segjax.hosts import ALONE, Hosts
 from segjax.metrics import Metric, get_metric
@@ -96,22 +97,29 @@ class _Work:
     at_hand: dict[io.Pair, Loaded] = field(default_factory=dict)
 
     def do(self, share: Sequence[tuple[int, io.Pair]]) -> tuple[list[tuple[int, Entry]], int, int]:
-        """The entry of each numbered pair; cases of an earlier run, and pairs read in tiles."""
+        """The entry of each numbered pair; cases of an earlier run, and pairs read in tiles.
+
+        Raises:
+            InputError: if pairs cannot be scored. With a journal, that is told when the others are
+                in it; without one, at the first.
+        """
         done: list[tuple[int, Entry]] = []
+        refused = Refusals(kept=self.journal is not None)
         reused = tiled = 0
         self.at_hand = {pair: self.at_hand[pair] for _, pair in share if pair in self.at_hand}
         try:
             for (i, pair), read in zip(
                 share, read_ahead([pair for _, pair in share], self._read), strict=True
             ):
-                if isinstance(read, dict):
-                    done.append((i, read))
-                    reused += i < self.cases
-                else:
+                if isinstance(read, Loaded):
                     tiled += read.in_tiles
-                    done.append((i, _score(read, self.plan, by_markers=i >= self.cases)))
-                    if self.journal is not None:
-                        self.journal.append(done[-1][1])
+                    read = self._scored(read, by_markers=i >= self.cases)
+                elif isinstance(read, dict):
+                    reused += i < self.cases
+                if isinstance(read, InputError):
+                    refused.add(pair.name, read)
+                    continue
+                done.append((i, read))
                 if self.progress is not None:
                     self.progress(len(done), len(share), pair.name)
         except KeyboardInterrupt:
@@ -119,11 +127,20 @@ class _Work:
             if self.journal is None:
                 mend = "pass --output to keep them"
             raise InputError(f"stopped after {len(done)} of {len(share)} cases; {mend}") from None
+        refused.tell()
         return done, reused, tiled
 
-    def _read(self, pair: io.Pair) -> Loaded | Entry:
+    def _read(self, pair: io.Pair) -> Loaded | Entry | InputError:
         again = self.at_hand.pop(pair, None)
-        return _recall(pair, self.earlier) or again or load(pair, self.plan.options)
+        return attempt(
+            lambda: _recall(pair, self.earlier) or again or load(pair, self.plan.options)
+        )
+
+    def _scored(self, loaded: Loaded, *, by_markers: bool) -> Entry | InputError:
+        entry = attempt(lambda: _score(loaded, self.plan, by_markers=by_markers))
+        if self.journal is not None and isinstance(entry, dict):
+            self.journal.append(entry)
+        return entry
 
 
 class _Measured(NamedTuple):

@@ -14,6 +14,7 @@ from segjax._errors import InputError
 from segjax._version import __version__
 from segjax.folder.journals import open_journal
 from segjax.folder.reading import doubts_noted, read_ahead, sha256, summed_up
+from segjax.folder.refusals import Refusals, attempt
 from segjax.quality.assessments import Assessments, is_higher_better
 from segjax.quality.journal import entries_by_case, entry_of, recalled
 from segjax.quality.pairs import pair_images
@@ -103,8 +104,8 @@ def assess_folder(
         **options: see `Options`.
 
     Raises:
-        InputError: if an image cannot be assessed; the message names the file. What was done
-            before stays in the journal.
+        InputError: if an image cannot be assessed; the message names the file. With `output`, all
+            others are assessed first, and stay in the journal.
     """
     return run(
         images,
@@ -196,26 +197,36 @@ class _Work:
         journal: io.Journal | None,
         progress: Callable[[int, int, str], None] | None,
     ) -> tuple[dict[str, Assessment], int]:
-        """Assessments by case, not calibrated, and how many are from the journal."""
+        """Assessments by case, not calibrated, and how many are from the journal.
+
+        Raises:
+            InputError: if images cannot be assessed. With a journal, that is told when the others
+                are in it; without one, at the first.
+        """
         earlier = entries_by_case(journal, self._run)
         found: dict[str, Assessment] = {}
         reused = 0
-        read = partial(_read, earlier=earlier)
-        for i, loaded in enumerate(read_ahead(pairs, read)):
-            name = pairs[i].name
-            if isinstance(loaded, dict):
-                found[name] = recalled(loaded, self.options.coverage)
-                if loaded["picture"] is not None:
-                    self._keep(name, found[name], Picture(**loaded["picture"]))
+        refused = Refusals(kept=journal is not None)
+        read = lambda pair: attempt(lambda: _read(pair, earlier))
+        for i, (pair, loaded) in enumerate(zip(pairs, read_ahead(pairs, read), strict=True)):
+            name = pair.name
+            if isinstance(loaded, _Loaded):
+                hashes = loaded.hashes
+                loaded = attempt(partial(self._assess, loaded))
+                if journal is not None and isinstance(loaded, Assessment):
+                    journal.append(entry_of(name, hashes, loaded, self._run, self._picture(name)))
+            elif isinstance(loaded, dict):
+                entry, loaded = loaded, recalled(loaded, self.options.coverage)
+                if entry["picture"] is not None:
+                    self._keep(name, loaded, Picture(**entry["picture"]))
                 reused += 1
-            else:
-                found[name] = self._assess(loaded)
-                if journal is not None:
-                    journal.append(
-                        entry_of(name, loaded.hashes, found[name], self._run, self._picture(name))
-                    )
+            if isinstance(loaded, InputError):
+                refused.add(name, loaded)
+                continue
+            found[name] = loaded
             if progress is not None:
                 progress(i + 1, len(pairs), name)
+        refused.tell()
         return found, reused
 
     def pictures_of(self, pairs: Sequence[io.Pair], cases: Sequence[str]) -> dict[str, Picture]:

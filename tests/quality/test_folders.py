@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -186,6 +187,25 @@ def test_an_image_that_cannot_be_assessed_is_named(scenes, tmp_path):
     np.save(tmp_path / "bad" / "x.npy", image[:9] * 0)
     with pytest.raises(InputError, match=r"x.npy: the image has shape \(26, 26\)"):
         run(tmp_path)
+
+
+def test_the_other_images_are_assessed_before_the_damaged_are_named(scenes, tmp_path):
+    shutil.copytree(scenes / "images", tmp_path / "images")
+    shutil.copytree(scenes / "bad", tmp_path / "bad")
+    cut = tmp_path / "images" / f"{NAMES[4]}.npy"
+    cut.write_bytes(cut.read_bytes()[:-9])
+    np.save(tmp_path / "bad" / f"{NAMES[7]}.npy", np.zeros((9, 9), np.uint8))
+    with pytest.raises(InputError, match=rf"{NAMES[4]}.npy: is cut"):
+        run(tmp_path)
+    with pytest.raises(InputError) as told:
+        run(tmp_path, output=tmp_path / "out")
+    assert str(told.value).startswith("2 cases cannot be scored, all others are done; mend them")
+    assert f"{NAMES[4]}.npy: is cut" in str(told.value)
+    assert f"{NAMES[7]}.npy: the image has shape" in str(told.value)
+    assert not (tmp_path / "out" / "scores.csv").exists()
+    for folder in ("images", "bad"):
+        shutil.copytree(scenes / folder, tmp_path / folder, dirs_exist_ok=True)
+    assert run(tmp_path, output=tmp_path / "out", resume=True).reused == len(NAMES) - 2
 
 
 def test_constant_images_are_absent_and_last(tmp_path, rng):
