@@ -104,6 +104,15 @@ def test_layers_hold_every_class_in_like_amounts():
     assert (p == np.roll(r, 2, (0, 1, 2))).all()
 
 
+@pytest.mark.parametrize(("dims", "side"), [(2, 256), (3, 64)])
+def test_vessels_are_thin_and_torn(dims, side):
+    r, p = drawing.vessels(0, side, dims)
+    assert 0.01 < p.mean() < r.mean() < 0.25
+    scores = segjax.evaluate(reference=r, prediction=p, metrics=["cldice", "betti_error"])
+    assert 0.7 < scores["cldice"] < 1
+    assert scores["betti_error"] > 0
+
+
 # What is timed
 
 

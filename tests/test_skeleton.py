@@ -145,6 +145,16 @@ def test_skeletons_under_jit_and_vmap_are_those_of_the_host(shape, rng):
         np.testing.assert_array_equal(traced_skeleton(mask), found)
 
 
+@pytest.mark.parametrize("shape", [(60, 70), (20, 20, 40)])
+def test_words_are_looked_at_in_blocks_of_any_size(shape, rng, monkeypatch):
+    mask = blobs(rng, shape, 2.0, 0.5)
+    whole = skeleton(mask)
+    np.testing.assert_array_equal(traced_skeleton(mask), whole)
+    for size in (1, 7):
+        monkeypatch.setattr(thinning, "_BLOCK", size)
+        np.testing.assert_array_equal(skeleton(mask), whole)
+
+
 @pytest.mark.parametrize("shape", [(5, 33), (3, 4, 64), (70,)])
 def test_rows_of_packed_words_read_back(shape, rng):
     mask = rng.random(shape) < 0.5

@@ -54,6 +54,22 @@ def layers(
     return reference, np.roll(reference, 2, tuple(range(dims)))
 
 
+def vessels(
+    seed: int, side: int, dims: int
+) -> tuple[Bool[np.ndarray, "..."], Bool[np.ndarray, "..."]]:
+    """A net of winding vessels, and as a method finds them: moved, thinner, torn at places.
+
+    They lie where smooth fields are near 0, some 30 voxels from the next.
+    """
+    rng = np.random.default_rng(seed)
+    shape, waves = (side,) * dims, max(3, side // 16)
+    fields = [wavy(rng, shape, waves) for _ in range(dims - 1)]
+    far = np.sqrt(sum(field**2 for field in fields))
+    reach = np.float32(0.15 * (dims - 1))
+    torn = np.roll(far, 1, 0) + 0.06 * wavy(rng, shape, waves)
+    return far < reach, torn < 0.8 * reach
+
+
 def cells(
     seed: int, side: int, dims: int, number: int
 ) -> tuple[Int32[np.ndarray, "..."], Int32[np.ndarray, "..."]]:

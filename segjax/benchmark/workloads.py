@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import segjax
-from segjax.benchmark import boundary, components, drawing, instances, overlap, resamples
+from segjax.benchmark import boundary, components, drawing, instances, overlap, resamples, topology
 from segjax.benchmark.timing import Build, Entry
 from segjax.ops.components import find_components
 
@@ -146,6 +146,19 @@ def _components_peers(mask: np.ndarray) -> Mapping[str, Build]:
     return components.peers(mask, mask.ndim)
 
 
+# Topology.
+
+
+def _centreline_of(r: np.ndarray, p: np.ndarray) -> Entry:
+    work = lambda: segjax.evaluate(reference=r, prediction=p, metrics=["cldice"])
+    return Entry(work, lambda found: np.atleast_1d(found["cldice"]), alike=r.ndim == 2)
+
+
+def _betti_of(r: np.ndarray, p: np.ndarray) -> Entry:
+    work = lambda: segjax.evaluate(reference=r, prediction=p, metrics=["betti_error"])
+    return Entry(work, lambda found: np.atleast_1d(found["betti_error"]))
+
+
 # Resamples.
 
 
@@ -230,6 +243,28 @@ WORKLOADS = (
             draw=partial(_mask_of_cells, dims),
             ours=_components_of,
             peers=_components_peers,
+        )
+        for dims in (2, 3)
+    ),
+    *(
+        _of_images(
+            dims,
+            name=f"centreline-{dims}d",
+            title=f"clDice of a pair of nets of vessels, {dims}-D",
+            draw=partial(drawing.vessels, dims=dims),
+            ours=_centreline_of,
+            peers=topology.centreline_peers,
+        )
+        for dims in (2, 3)
+    ),
+    *(
+        _of_images(
+            dims,
+            name=f"betti-{dims}d",
+            title=f"Betti error of a pair of nets of vessels, {dims}-D",
+            draw=partial(drawing.vessels, dims=dims),
+            ours=_betti_of,
+            peers=topology.betti_peers,
         )
         for dims in (2, 3)
     ),

@@ -21,7 +21,7 @@ References:
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
-from itertools import combinations, product
+from itertools import chain, combinations, cycle, product
 from operator import and_, or_
 from typing import Any, TypeAlias
 
@@ -105,42 +105,97 @@ Offset: TypeAlias = tuple[int, ...]
 Around: TypeAlias = Mapping[Offset, Any]
 
 
-def _neighbours(dims: int, word_at: Callable[..., Any]) -> Around:
-    """The mask at every offset from -1 to 1, the voxels themselves among them.
+def _along_row(before: Any, here: Any, after: Any) -> tuple[Any, Any, Any]:
+    """Voxels at offset -1, 0 and 1 along the last axis, from words."""
+    return here << 1 | before >> 31, here, here >> 1 | after << 31
 
-    Args:
-        dims: axes of the voxels.
-        word_at: the words at an offset, that along the last axis in words.
-    """
-    found = {}
-    for row in product((-1, 0, 1), repeat=dims - 1):
-        before, here, after = (word_at(*row, step) for step in (-1, 0, 1))
-        found[*row, -1] = here << 1 | before >> 31
-        found[*row, 0] = here
-        found[*row, 1] = here >> 1 | after << 31
-    return found
+
+def _offsets(dims: int) -> list[Offset]:
+    return [*product((-1, 0, 1), repeat=dims)]
 
 
 def _dense_neighbours(words: Any) -> Around:
+    """The mask at every offset from -1 to 1, the voxels themselves among them."""
     padded = namespace(words).pad(words, 1)
     at = lambda step, n: slice(1 + step, 1 + step + n)
-    return _neighbours(words.ndim, lambda *offset: padded[tuple(map(at, offset, words.shape))])
+    near = [padded[tuple(map(at, offset, words.shape))] for offset in _offsets(words.ndim)]
+    rows = [_along_row(*near[i : i + 3]) for i in range(0, len(near), 3)]
+    return dict(zip(_offsets(words.ndim), chain(*rows), strict=True))
 
 
-def _gathered(words: Any) -> tuple[Any, Callable[[Any], Around]]:
-    """Padded words in host memory, and a function that finds the neighbours of some of them.
+_BLOCK = 2**13  # words of which all that is known fits in the cache
 
-    On the host only words that may lose a voxel are looked at; they are few.
+
+class _Front:
+    """Words in host memory that may lose a voxel, sweep after sweep.
+
+    A step of a sweep finds in a word what it found there a sweep ago, unless one near it has
+    changed since: only those are looked at again, and they soon are few.
+
+    Attributes:
+        words: the mask, flat, with a word of background around it along every axis.
     """
-    padded = np.pad(words, 1)
-    flat = padded.reshape(-1)
-    steps = [stride // flat.itemsize for stride in padded.strides]
 
-    def around(index: Any) -> Around:
-        word_at = lambda *offset: flat[index + sum(map(operator.mul, offset, steps))]
-        return _neighbours(padded.ndim, word_at)
+    def __init__(self, words: Any, steps: int):
+        """Start with the words at the surface of a mask; a sweep has so many steps."""
+        self._padded = np.pad(words, 1)
+        self.words = self._padded.reshape(-1)
+        self._offsets = _offsets(words.ndim)
+        strides = [stride // words.itemsize for stride in self._padded.strides]
+        self._near = np.array(self._offsets) @ strides
+        self._steps, self._now, self._last = steps, -1, -1
+        # When a word or one near it last changed, in steps from the first.
+        self._changed = np.full(self.words.size, -1 - steps, np.int32)
+        self._changed[morphology.surface(self._padded, words.ndim).reshape(-1) != 0] = -1
+        self._gone: list[Any] = []
 
-    return padded, around
+    @property
+    def moving(self) -> bool:
+        """Whether there was a change within the last sweep."""
+        return self._now - self._last < self._steps
+
+    @property
+    def left(self) -> Any:
+        """The mask as it is now."""
+        return self._padded[(slice(1, -1),) * self._padded.ndim]
+
+    def next_step(self) -> Any:
+        """Begin a step; returns the places of the words to look at."""
+        for gone in self._gone:
+            self._changed[gone + self._near[:, None]] = self._now
+        self._gone = []
+        self._now += 1
+        return np.flatnonzero((self._changed >= self._now - self._steps) & (self.words != 0))
+
+    def around(self, index: Any) -> Around:
+        """The neighbours of all voxels of some words."""
+        near = self.words.take(index + self._near[:, None]).reshape(-1, 3, len(index))
+        rows = zip(*_along_row(near[:, 0], near[:, 1], near[:, 2]), strict=True)
+        return dict(zip(self._offsets, chain.from_iterable(rows), strict=True))
+
+    def beyond(self, index: Any, face: Offset) -> Any:
+        """The neighbours on one side."""
+        row = self._offsets.index((*face[:-1], 0))
+        near = self.words.take(index + self._near[row - 1 : row + 2, None])
+        return _along_row(*near)[1 + face[-1]]
+
+    def rows(self, index: Any) -> list[Any]:
+        """Whether rows of words are odd ones of the mask, along each axis but the last."""
+        places = np.unravel_index(index, self._padded.shape)[:-1]
+        return [place - 1 & 1 for place in places]
+
+    def look(self, index: Any, find: Callable[[Any], Any]) -> Any:
+        """What there is to find in some words, as many at a time as fit in the cache."""
+        blocks = [find(index[i : i + _BLOCK]) for i in range(0, len(index), _BLOCK)]
+        return np.concatenate(blocks) if blocks else self.words[:0]
+
+    def remove(self, index: Any, voxels: Any) -> None:
+        """Take voxels out of some words."""
+        some = np.flatnonzero(voxels)
+        if some.size:
+            self.words[index[some]] &= ~voxels[some]
+            self._gone.append(index[some])
+            self._last = self._now
 
 
 # In the plane.
@@ -186,23 +241,19 @@ def _fits(around: Around, templates: list[list[tuple[Offset, bool]]]) -> Any:
 
 
 def _thin_plane_on_host(words: Any) -> Any:
-    padded, around = _gathered(words)
-    flat, changed = padded.reshape(-1), True
-    while changed:
-        changed = False
-        for templates in _HALVES:
-            index = np.flatnonzero(morphology.surface(padded, 2))
-            gone = flat[index] & _fits(around(index), templates)
-            flat[index] &= ~gone
-            changed |= bool(gone.any())
-    return padded[1:-1, 1:-1]
+    front, halves = _Front(words, len(_HALVES)), cycle(_HALVES)
+    while front.moving:
+        index, templates = front.next_step(), next(halves)
+        fits = lambda some, t=templates: front.words[some] & _fits(front.around(some), t)
+        front.remove(index, front.look(index, fits))
+    return front.left
 
 
 # In space. A voxel touches others at its 6 faces, 12 edges and 8 corners: cells on a sphere,
 # each named by where it lies from the middle of the voxel. Removing it keeps the topology if,
 # and only if, those that are touched are in one piece and the rest is, too.
 
-_CELLS = tuple(cell for cell in product((-1, 0, 1), repeat=3) if any(cell))
+_CELLS: tuple[Offset, ...] = tuple(cell for cell in product((-1, 0, 1), repeat=3) if any(cell))
 _FACES, _EDGES, _CORNERS = ([c for c in _CELLS if sum(map(abs, c)) == n] for n in (1, 2, 3))
 
 
@@ -211,40 +262,68 @@ def _towards(cell: Offset, axis: int, step: int) -> Offset:
 
 
 # An edge ends in two corners, and lies between two faces.
-_ENDS = {e: tuple(_towards(e, e.index(0), step) for step in (-1, 1)) for e in _EDGES}
-_SIDES = {e: tuple(_towards(e, axis, 0) for axis in range(3) if e[axis]) for e in _EDGES}
+_ENDS: Mapping[Offset, tuple[Offset, ...]] = {
+    e: tuple(_towards(e, e.index(0), step) for step in (-1, 1)) for e in _EDGES
+}
+_SIDES: Mapping[Offset, tuple[Offset, ...]] = {
+    e: tuple(_towards(e, axis, 0) for axis in range(3) if e[axis]) for e in _EDGES
+}
+
+
+# Cells, each with a larger one that has it on its border.
+_WITHIN = [
+    (cell, _towards(cell, axis, 0))
+    for axis, cell in product(range(3), _CELLS)
+    if cell[axis] and any(_towards(cell, axis, 0))
+]
 
 
 def _simple(around: Around) -> Any:
     """Whether each voxel may be removed without changing the topology."""
     touched = dict(around)
-    for axis, cell in product(range(3), _CELLS):
-        within = _towards(cell, axis, 0)  # a larger cell that has this one on its border
-        if cell[axis] and any(within):
-            touched[cell] = touched[cell] | touched[within]
+    for cell, larger in _WITHIN:
+        touched[cell] = touched[cell] | touched[larger]
     free = {cell: ~touched[cell] for cell in _CELLS}
-    return _one_piece(
-        {c: touched[c] for c in _CORNERS}, {_ENDS[e]: touched[e] for e in _EDGES}
-    ) & _one_piece({f: free[f] for f in _FACES}, {_SIDES[e]: free[e] for e in _EDGES})
+    return _one_piece(_OF_CORNERS, touched) & _one_piece(_OF_FACES, free)
 
 
-def _one_piece(nodes: Around, links: Mapping[tuple[Offset, ...], Any]) -> Any:
+# A node that goes, its links, and the detours in its place: a name, and two of the links each.
+_Step: TypeAlias = tuple[Offset, list[Any], list[tuple[Any, Any, Any]]]
+
+
+def _taken_away(nodes: Sequence[Offset], links: Mapping[Offset, tuple[Offset, ...]]) -> list[_Step]:
+    """How nodes are taken away in turn."""
+    known: dict[frozenset[Offset], Any] = {frozenset(pair): link for link, pair in links.items()}
+    steps = []
+    for node in nodes:
+        near = {
+            other: known.pop(pair) for pair in [*known] if node in pair for other in pair - {node}
+        }
+        detours = []
+        for (a, to_a), (b, to_b) in combinations(near.items(), 2):
+            name = known.setdefault(frozenset((a, b)), frozenset((a, b)))
+            detours.append((name, to_a, to_b))
+        steps.append((node, [*near.values()], detours))
+    return steps
+
+
+_OF_CORNERS, _OF_FACES = _taken_away(_CORNERS, _ENDS), _taken_away(_FACES, _SIDES)
+
+
+def _one_piece(steps: Sequence[_Step], there: Around) -> Any:
     """Whether the nodes that are there hang together; a link's two nodes are there if it is.
 
     Nodes are taken away in turn, their neighbours linked with one another in their place. A
     piece is complete when one goes that has no neighbours left.
     """
-    known = {frozenset(pair): link for pair, link in links.items()}
+    known: dict[Any, Any] = dict(there)
     last = []
-    for node, there in nodes.items():
-        near = {}
-        for pair in [pair for pair in known if node in pair]:
-            (other,) = pair - {node}
-            near[other] = known.pop(pair)
-        last.append(there & ~reduce(or_, near.values()) if near else there)
-        for (a, to_a), (b, to_b) in combinations(near.items(), 2):
-            pair, detour = frozenset((a, b)), to_a & to_b
-            known[pair] = known[pair] | detour if pair in known else detour
+    for node, links, detours in steps:
+        linked = reduce(or_, [known[link] for link in links]) if links else None
+        last.append(known[node] if linked is None else known[node] & ~linked)
+        for name, a, b in detours:
+            detour = known[a] & known[b]
+            known[name] = known[name] | detour if name in known else detour
     return _exactly_one(last)
 
 
@@ -256,10 +335,9 @@ def _exactly_one(words: Sequence[Any]) -> Any:
     return once & ~again
 
 
-def _candidates(around: Around, border: Any) -> Any:
-    """Voxels on a border that may go and are no ends of lines."""
-    ends = _exactly_one([around[cell] for cell in _CELLS])
-    return border & ~ends & _simple(around)
+def _may_go(around: Around) -> Any:
+    """Whether each voxel may be removed and is no end of a line."""
+    return _simple(around) & ~_exactly_one([around[cell] for cell in _CELLS])
 
 
 _FIELDS = tuple(product((0, 1), repeat=3))  # parities of places: the voxels of one never touch
@@ -272,7 +350,7 @@ def _sweep_space(words: Any, fields: Any) -> Any:
     def from_side(side: Any, words: Any) -> Any:
         around = _dense_neighbours(words)
         beyond = jnp.stack([around[face] for face in _FACES])[side]
-        candidates = _candidates(around, words & ~beyond)
+        candidates = words & ~beyond & _may_go(around)
         remove = lambda i, x: x & ~(candidates & fields[i] & _simple(_dense_neighbours(x)))
         return lax.fori_loop(0, len(_FIELDS), remove, words)
 
@@ -291,23 +369,18 @@ def _fields(mask: Bool[Array, "*space"]) -> Any:
 
 
 def _thin_space_on_host(words: Any) -> Any:
-    padded, around = _gathered(words)
-    flat, changed = padded.reshape(-1), True
-    while changed:
-        changed = False
-        for face in _FACES:
-            axis = next(a for a in range(3) if face[a])
-            border = padded & ~morphology.shifted(padded, axis - 3, -face[axis])
-            index = np.flatnonzero(border)
-            candidates = _candidates(around(index), border.reshape(-1)[index])
-            z, y, _ = np.unravel_index(index, padded.shape)
-            for field in _FIELDS:
-                # Words are padded by a plane and a row; the first voxel of a word is even.
-                here = ((z - 1) & 1 == field[0]) & ((y - 1) & 1 == field[1])
-                wanted = candidates & np.where(here, _EVEN << field[2], 0)
-                some = np.flatnonzero(wanted)
-                if some.size:
-                    gone = wanted[some] & _simple(around(index[some]))
-                    flat[index[some]] &= ~gone
-                    changed |= bool(gone.any())
-    return padded[1:-1, 1:-1, 1:-1]
+    front, faces = _Front(words, len(_FACES)), cycle(_FACES)
+    simple = lambda some: _simple(front.around(some))
+    while front.moving:
+        index, face = front.next_step(), next(faces)
+        border = front.words[index] & ~front.beyond(index, face)
+        index, border = index[border != 0], border[border != 0]
+        candidates = border & front.look(index, lambda some: _may_go(front.around(some)))
+        index, candidates = index[candidates != 0], candidates[candidates != 0]
+        z, y = front.rows(index)
+        for field in _FIELDS:
+            # The first voxel of a word is an even one.
+            wanted = np.where((z == field[0]) & (y == field[1]), candidates & _EVEN << field[2], 0)
+            some = np.flatnonzero(wanted)
+            front.remove(index[some], wanted[some] & front.look(index[some], simple))
+    return front.left
