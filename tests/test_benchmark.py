@@ -12,11 +12,11 @@ import segjax
 from segjax import InputError, benchmark
 from segjax.benchmark import drawing, machine, processes, suite, timing
 from segjax.benchmark.roofline import measure_roofline
-from segjax.benchmark.suite import Options, growths, quicker
+from segjax.benchmark.suite import Options, growths
 from segjax.benchmark.timing import Entry, check_agreement, take_turns
 from segjax.benchmark.workloads import WORKLOADS, Workload
 from segjax.cli import main
-from segjax.report.benchmark import render_benchmark
+from segjax.report.benchmark import quicker, quickest, render_benchmark
 from segjax.report.charts.growth import growth_chart
 
 
@@ -253,7 +253,9 @@ def test_growth_is_fitted_to_the_largest_sizes(power):
 def test_quicker_peers_are_all_listed():
     of = lambda tool, **more: {"workload": "w", "size": 1, "tool": tool, **more}
     found = [of("segjax"), of("a", cpu_ratio=1.2), of("b", cpu_ratio=0.9), of("c", left_out="x")]
-    assert [row["tool"] for row in quicker(found)] == ["a"]
+    assert [row["tool"] for row in quicker(found, "cpu")] == ["a"]
+    assert quickest(found, found[0], "cpu")["tool"] == "a"
+    assert quickest(found[:1], found[0], "cpu") is None
 
 
 def test_programs_stand_below_a_roof():

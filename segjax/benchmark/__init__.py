@@ -12,7 +12,7 @@ from segjax.benchmark.large_ct import measure_large_ct
 from segjax.benchmark.machine import bandwidth, describe_machine, peak_flops
 from segjax.benchmark.processes import cold_starts
 from segjax.benchmark.roofline import measure_roofline
-from segjax.benchmark.suite import Options as Options, growths, quicker as quicker, run as run
+from segjax.benchmark.suite import Options as Options, growths, run as run
 from segjax.benchmark.workloads import WORKLOADS as WORKLOADS
 from segjax.io import output_folder, write_atomic
 from segjax.report.benchmark import render_benchmark

@@ -21,9 +21,9 @@ from segjax.benchmark.timing import (
     timed,
 )
 from segjax.benchmark.workloads import WORKLOADS, Workload, n_log_n
+from segjax.report.benchmark import OURS
 
 
-OURS = "segjax"
 _TURN = 0.01  # seconds of a turn at least: what takes less is called several times
 _SHORT = 0.05  # seconds of a call that is tried again before it is said how often it is called
 _TAIL = 3  # of the sizes, to which a power is fitted: smaller ones cost what a call costs
@@ -229,8 +229,3 @@ def growths(rows: Rows) -> Rows:
             }
         )
     return found
-
-
-def quicker(rows: Rows, clock: str = "cpu") -> Rows:
-    """Rows of peers that take less time than segjax, by the median of the ratios."""
-    return [row for row in rows if row.get(f"{clock}_ratio", 0) > 1]

@@ -84,16 +84,12 @@ def bench(
 
 def _print(document: dict[str, Any]) -> None:
     """Ours at each size, and the peer that is closest or quicker."""
-    clock = "cpu" if document["machine"]["backend"] == "cpu" else "wall"
+    from segjax.report.benchmark import OURS, clock_of, quickest
+
+    clock = clock_of(document)
     click.echo(f"{'workload':14} {'size':>9} {clock + ', ms':>10}  segjax / quickest peer")
-    for own in (row for row in document["rows"] if row["tool"] == "segjax"):
-        peers = [
-            row
-            for row in document["rows"]
-            if (row["workload"], row["size"]) == (own["workload"], own["size"])
-            and f"{clock}_ratio" in row
-        ]
-        best = max(peers, key=lambda row: row[f"{clock}_ratio"], default=None)
+    for own in (row for row in document["rows"] if row["tool"] == OURS):
+        best = quickest(document["rows"], own, clock)
         beside = f"{best[f'{clock}_ratio']:8.3f}  {best['tool']}" if best else ""
         name, size = own["workload"], own["size"]
         click.echo(f"{name:14} {size:9,} {own[f'{clock}_ms']:10.3f}  {beside}".rstrip())

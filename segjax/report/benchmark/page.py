@@ -6,13 +6,13 @@ from typing import Any
 
 from segjax.report._shell import date, facts, html_page
 from segjax.report._text import escape, number, plural
+from segjax.report.benchmark.rows import OURS, Document, Row, clock_of, quicker, quickest
 from segjax.report.benchmark.sections import ceilings, large_ct, starts
 from segjax.report.benchmark.tables import left_out, of_workload, table
 from segjax.report.charts.growth import growth_chart
 from segjax.report.theme import css
 
 
-OURS = "segjax"
 _WALL = ("wall time", ", peers on the CPU")
 STYLE = """
 .growth .own path{stroke:var(--accent);stroke-width:3}
@@ -27,9 +27,6 @@ STYLE = """
 td.text,th.text{text-align:left;white-space:normal}
 """
 
-Document = Mapping[str, Any]
-Row = Mapping[str, Any]
-
 
 def render_benchmark(document: Document) -> str:
     """Write the page of a benchmark.
@@ -40,7 +37,7 @@ def render_benchmark(document: Document) -> str:
     Returns:
         HTML in which every text from outside is inert.
     """
-    clock = "cpu" if document["machine"]["backend"] == "cpu" else "wall"
+    clock = clock_of(document)
     body = (
         _header(document)
         + _largest(document, clock)
@@ -75,10 +72,6 @@ def _rows(document: Document, workload: str) -> list[Row]:
     return [row for row in document["rows"] if row["workload"] == workload]
 
 
-def _measured(rows: Sequence[Row], size: int) -> list[Row]:
-    return [row for row in rows if row["size"] == size and "cpu_ms" in row]
-
-
 def _largest(document: Document, clock: str) -> str:
     """The table that says most: each workload at its largest size, next to the best peer."""
     lines, won, contested = [], 0, 0
@@ -87,18 +80,15 @@ def _largest(document: Document, clock: str) -> str:
         rows = _rows(document, about["name"])
         if not rows:
             continue
-        size = rows[-1]["size"]
-        here = _measured(rows, size)
-        own = next(row for row in here if row["tool"] == OURS)
-        peers = [row for row in here if f"{clock}_ratio" in row]
-        best = max(peers, key=lambda row: row[f"{clock}_ratio"], default=None)
+        own = [row for row in rows if row["tool"] == OURS][-1]
+        best = quickest(rows, own, clock)
         contested += best is not None
         won += best is not None and best[f"{clock}_ratio"] <= 1
         power = growth.get(about["name"])
         lines.append(
             (
                 f'<a href="#{escape(about["name"])}">{escape(about["title"])}</a>',
-                f"{size:,}",
+                f"{own['size']:,}",
                 _ms(own[f"{clock}_ms"]),
                 escape(best["tool"]) if best else "",
                 _ms(best[f"{clock}_ms"]) if best else "",
@@ -136,20 +126,19 @@ def _quicker(document: Document, clock: str) -> str:
     titles = {about["name"]: about["title"] for about in document["workloads"]}
     own = {(r["workload"], r["size"]): r for r in document["rows"] if r["tool"] == OURS}
     lines, lost = [], 0.0
-    for row in document["rows"]:
-        if row.get(f"{clock}_ratio", 0) > 1:
-            ours = own[row["workload"], row["size"]][f"{clock}_ms"]
-            lost = max(lost, ours - row[f"{clock}_ms"])
-            lines.append(
-                (
-                    escape(titles[row["workload"]]),
-                    f"{row['size']:,}",
-                    escape(row["tool"]),
-                    _ms(row[f"{clock}_ms"]),
-                    _ms(ours),
-                    number(row[f"{clock}_ratio"], 2),
-                )
+    for row in quicker(document["rows"], clock):
+        ours = own[row["workload"], row["size"]][f"{clock}_ms"]
+        lost = max(lost, ours - row[f"{clock}_ms"])
+        lines.append(
+            (
+                escape(titles[row["workload"]]),
+                f"{row['size']:,}",
+                escape(row["tool"]),
+                _ms(row[f"{clock}_ms"]),
+                _ms(ours),
+                number(row[f"{clock}_ratio"], 2),
             )
+        )
     if not lines:
         return ""
     head = ("what", "size", "peer", "peer, ms", "segjax, ms", "segjax / peer")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segjax.report._text import escape, number, percent
+from segjax.report.benchmark.rows import OURS
 from segjax.report.benchmark.tables import table
 
 
@@ -43,7 +44,7 @@ def ceilings(document: Mapping[str, Any]) -> str:
 
 def _reading(document: Mapping[str, Any]) -> str:
     """Each workload at its largest size, against reading its input once."""
-    own = {r["workload"]: r for r in document["rows"] if r["tool"] == "segjax"}  # the last stays
+    own = {r["workload"]: r for r in document["rows"] if r["tool"] == OURS}  # the last stays
     lines = []
     for about in document["workloads"]:
         row = own.get(about["name"])
