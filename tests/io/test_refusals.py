@@ -422,18 +422,72 @@ def test_header_of_numpy_of_which_python_warns_is_refused(tmp_path):
         refused(path, "no header of NumPy")
 
 
-def test_zarr_whose_chunk_unpacks_to_more_than_its_shape_is_refused(tmp_path):
-    zarr = pytest.importorskip("zarr")
-    import numcodecs
+HUGE = bytes(2**24)
 
-    huge = bytes(2**24)
-    for name, codec, version in (("a", numcodecs.Blosc(), 2), ("b", numcodecs.Zstd(), 3)):
-        path = tmp_path / f"{name}.zarr"
-        zarr.create_array(str(path), data=PLANE, zarr_format=version)
-        chunk = path / ("0.0" if version == 2 else "c/0/0")
-        assert (read_labels(path).array == PLANE).all()
-        chunk.write_bytes(codec.encode(huge))
-        refused(path, "a chunk unpacks to 16777216 bytes where")
+
+@pytest.mark.parametrize("codec", ["Blosc", "Zstd", "GZip", "Zlib", "LZ4"])
+def test_zarr_whose_chunk_unpacks_to_more_than_its_shape_is_refused(tmp_path, codec):
+    zarr, numcodecs = pytest.importorskip("zarr"), pytest.importorskip("numcodecs")
+    one, path = getattr(numcodecs, codec)(), tmp_path / "a.zarr"
+    zarr.create_array(str(path), data=PLANE, zarr_format=2, compressors=one)
+    assert (read_labels(path).array == PLANE).all()
+    (path / "0.0").write_bytes(one.encode(HUGE))
+    refused(path, "a chunk unpacks to [0-9]{7,8} bytes where")
+
+
+def test_zarr_whose_chunk_does_not_say_its_size_is_refused_if_it_is_large(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    path, size = tmp_path / "a.zarr", 2**16
+    zarr.create_array(str(path), data=PLANE, compressors=zarr.codecs.ZstdCodec())
+    block = lambda last: ((size << 3) | (1 << 1) | last).to_bytes(3, "little") + b"\0"
+    frame = b"\x28\xb5\x2f\xfd" + bytes([0, 0x58])  # no size, a window of 2 MiB
+    (path / "c" / "0" / "0").write_bytes(frame + 99 * block(0) + block(1))
+    refused(path, f"a chunk unpacks to {100 * size} bytes where")
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_zarr_whose_shard_unpacks_to_more_than_its_shape_is_refused(tmp_path, place):
+    zarr, crc = pytest.importorskip("zarr"), pytest.importorskip("google_crc32c")
+    path, data = tmp_path / "a.zarr", np.arange(64, dtype=np.uint8).reshape(8, 8)
+    shards, gzip_ = {"shape": (8, 8), "index_location": place}, zarr.codecs.GzipCodec()
+    zarr.create_array(str(path), data=data, chunks=(4, 4), shards=shards, compressors=gzip_)
+    assert (read_labels(path).array == data).all()
+    assert (open_labels(path).array[2:6, 0:3] == data[2:6, 0:3]).all()
+    chunks = [gzip.compress(bytes(16))] * 3 + [gzip.compress(HUGE)]
+    at = 4 * 16 + 4 if place == "start" else 0
+    index = b"".join(
+        struct.pack("<QQ", at + sum(map(len, chunks[:i])), len(chunk))
+        for i, chunk in enumerate(chunks)
+    )
+    parts = [index + struct.pack("<I", crc.value(index)), b"".join(chunks)]
+    (path / "c" / "0" / "0").write_bytes(b"".join(parts if place == "start" else parts[::-1]))
+    refused(path, "a chunk unpacks to [0-9]{7,8} bytes where")
+    stored = open_labels(path).array
+    assert not stored[0:2, 0:2].any()
+    with pytest.raises(InputError, match="a chunk unpacks to"):
+        stored[6:8, 6:8]
+
+
+@pytest.mark.parametrize("codec", ["BZ2", "LZMA"])
+def test_zarr_packed_to_an_unknown_size_is_refused(tmp_path, codec):
+    zarr, numcodecs = pytest.importorskip("zarr"), pytest.importorskip("numcodecs")
+    one = getattr(numcodecs, codec)()
+    zarr.create_array(str(tmp_path / "a.zarr"), data=PLANE, zarr_format=2, compressors=one)
+    refused(tmp_path / "a.zarr", f"is packed by {codec.lower()}; write it again with Blosc")
+
+
+def test_zarr_that_is_packed_twice_is_refused(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    both = [zarr.codecs.GzipCodec(), zarr.codecs.ZstdCodec()]
+    zarr.create_array(str(tmp_path / "a.zarr"), data=PLANE, compressors=both)
+    refused(tmp_path / "a.zarr", "is packed by bytes, gzip, zstd; write it again")
+
+
+def test_zarr_whose_chunks_hide_their_size_is_refused(tmp_path):
+    zarr, numcodecs = pytest.importorskip("zarr"), pytest.importorskip("numcodecs")
+    options = {"zarr_format": 2, "filters": [numcodecs.Blosc()], "compressors": numcodecs.CRC32()}
+    zarr.create_array(str(tmp_path / "a.zarr"), data=PLANE, **options)
+    refused(tmp_path / "a.zarr", "is packed by blosc, crc32; write it again")
 
 
 # Headers that promise too much

@@ -77,13 +77,12 @@ def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> StoredArray:
     check_size(path, array.shards or array.chunks, min(max_voxels, MAX_VOXELS))
     if array.dtype.kind not in "biuf":
         raise problem(path, f"holds {array.dtype} values", "save integer labels")
-    codecs = str(array.metadata.to_dict()).lower()
-    # A pickle among them would run code of whoever wrote the file.
-    if "pickle" in codecs:
-        raise problem(path, "is encoded by pickle", "write it again without that codec")
+    from segjax.io.formats._zarr_chunks import bounds_of
+
+    chunk_bytes = math.prod(array.chunks) * array.dtype.itemsize
+    inner = math.prod(array.shards) // math.prod(array.chunks) if array.shards else 0
     store: Any = array.store
-    if array.shards is None and ("blosc" in codecs or "zstd" in codecs):
-        store.limit = 2 * math.prod(array.chunks) * array.dtype.itemsize + 4096
+    store.bounds = bounds_of(path, array.metadata.to_dict(), chunk_bytes, inner)
     read = lambda box: np.asarray(array[box])
     return StoredArray(array.shape, array.dtype, array.chunks, read)
 
