@@ -31,7 +31,7 @@ class Checkpoints:
             InputError: if it cannot be written; those before are as they were.
         """
         try:
-            write_archive(self.folder / f"{step}.npz", _named(state), compress=False)
+            write_archive(self._path(step), _named(state), compress=False)
         except InputError as error:
             raise InputError(f"{error}, then go on by resuming") from error
         for old in self._steps()[_KEPT:]:
