@@ -12,8 +12,6 @@ The peer: pip install pillow.
 """
 
 import json
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from segjax.benchmark.overlap import dice_and_iou
+from experiments._folder_child import CLASSES
 from segjax.benchmark.processes import run_process
 from segjax.benchmark.timing import COLUMNS, Rows, compared
 
@@ -41,7 +39,6 @@ class Config:
 
 
 SMOKE = Config(rounds=1, pairs=4, shapes=2, side=32)
-_CLASSES = 4  # of the pictures, background included
 
 
 def run(config: Config) -> Rows:
@@ -50,11 +47,11 @@ def run(config: Config) -> Rows:
         place = Path(name)
         _write_pictures(place, config)
         ways = {
-            "warm cache": lambda i: _child("_score_folder", place, cache=place / "warm"),
-            "cold cache": lambda i: _child("_score_folder", place, cache=place / f"cold{i}"),
-            "peer": lambda i: _child("_score_plainly", place),
+            "warm cache": lambda i: _child("score_folder", place, cache=place / "warm"),
+            "cold cache": lambda i: _child("score_folder", place, cache=place / f"cold{i}"),
+            "peer": lambda i: _child("score_plainly", place),
         }
-        _child("_score_folder", place, cache=place / "warm")
+        _child("score_folder", place, cache=place / "warm")
         seen: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
         for i in range(config.rounds):
             for way in reversed(ways) if i % 2 else ways:
@@ -99,7 +96,7 @@ def _write_pictures(place: Path, config: Config) -> None:
     for i in range(config.pairs):
         k = i % config.shapes
         shape = (config.side + 7 * k, config.side + 16 * (k // 2))
-        r = np.digitize(_smooth(rng, shape), np.linspace(0, 1, _CLASSES + 1)[1:-1]).astype(np.uint8)
+        r = np.digitize(_smooth(rng, shape), np.linspace(0, 1, CLASSES + 1)[1:-1]).astype(np.uint8)
         for folder, x in (("references", r), ("predictions", np.roll(r, 2, (0, 1)))):
             Image.fromarray(x).save(place / folder / f"case{i:04}.png")
 
@@ -111,13 +108,13 @@ def _smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _child(function: str, *arguments: Any, cache: Path | None = None) -> dict[str, Any]:
-    """Call a function of this file in a new process.
+    """Call a function of `_folder_child` in a new process.
 
     Returns:
         What the child printed; "process" with its CPU and wall time in seconds, start-up
         and all; and the wall time until its first case, since either start.
     """
-    code = f"from experiments import folder_speed as x; x.{function}(*{[*map(str, arguments)]!r})"
+    code = f"from experiments import _folder_child as x; x.{function}(*{[*map(str, arguments)]!r})"
     done = run_process(["-c", code], cache=cache, cwd=Path(__file__).parents[1])
     told = json.loads(done.printed)
     if "first_at" in told:
@@ -126,56 +123,6 @@ def _child(function: str, *arguments: Any, cache: Path | None = None) -> dict[st
             "call": told["first_at"] - told["begun_at"],
         }
     return told | {"process": done.spent}
-
-
-def _score_folder(place: str) -> None:
-    """In a child: what `segjax evaluate` does, without the output."""
-    from segjax import folder
-
-    first: list[float] = []
-
-    def progress(done: int, total: int, name: str) -> None:
-        if not first:
-            first.append(time.time())
-
-    options = folder.Options(metrics=("dice", "iou"))
-    begun, cpu, wall = time.time(), time.process_time(), time.perf_counter()
-    report = folder.run(
-        Path(place) / "references", Path(place) / "predictions", options, progress=progress
-    )
-    spent = time.process_time() - cpu, time.perf_counter() - wall
-    labels = range(1, _CLASSES)
-    dice = np.stack([report.table.column("dice", k) for k in labels], -1)
-    _tell(spent, dice, begun_at=begun, first_at=first[0], **report.summary["compilations"])
-
-
-def _score_plainly(place: str) -> None:
-    """In a child: read the same files, count pairs of labels, and take Dice and IoU."""
-    from PIL import Image
-
-    dice = []
-    cpu, wall = time.process_time(), time.perf_counter()
-    for path in sorted((Path(place) / "references").iterdir()):
-        r = np.asarray(Image.open(path))
-        p = np.asarray(Image.open(Path(place) / "predictions" / path.name))
-        pairs = np.bincount((r * np.uint8(_CLASSES) + p).reshape(-1), minlength=_CLASSES**2)
-        dice.append(dice_and_iou(pairs.reshape(_CLASSES, _CLASSES))[: _CLASSES - 1])
-    _tell((time.process_time() - cpu, time.perf_counter() - wall), np.stack(dice))
-
-
-def _tell(spent: tuple[float, float], dice: np.ndarray, **more: Any) -> None:
-    print(json.dumps({"call": spent, "dice": dice.tolist(), "peak_mb": _peak_mb(), **more}))
-
-
-def _peak_mb() -> float:
-    # Linux hands ru_maxrss down from the process that started this one; VmHWM begins anew.
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":
