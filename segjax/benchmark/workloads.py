@@ -249,22 +249,15 @@ WORKLOADS = (
     *(
         _of_images(
             dims,
-            name=f"centreline-{dims}d",
-            title=f"clDice of a pair of nets of vessels, {dims}-D",
+            name=f"{name}-{dims}d",
+            title=f"{title} of a pair of nets of vessels, {dims}-D",
             draw=partial(drawing.vessels, dims=dims),
-            ours=_centreline_of,
-            peers=topology.centreline_peers,
+            ours=ours,
+            peers=peers,
         )
-        for dims in (2, 3)
-    ),
-    *(
-        _of_images(
-            dims,
-            name=f"betti-{dims}d",
-            title=f"Betti error of a pair of nets of vessels, {dims}-D",
-            draw=partial(drawing.vessels, dims=dims),
-            ours=_betti_of,
-            peers=topology.betti_peers,
+        for name, title, ours, peers in (
+            ("centreline", "clDice", _centreline_of, topology.centreline_peers),
+            ("betti", "Betti error", _betti_of, topology.betti_peers),
         )
         for dims in (2, 3)
     ),
