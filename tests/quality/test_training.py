@@ -1,5 +1,6 @@
 import csv
 import shutil
+import struct
 from dataclasses import replace
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 
 from segjax import InputError
 from segjax.quality import training as rooms
+from segjax.quality.log import Log
 from segjax.quality.ribcage import Network
 from segjax.quality.training import VALIDATION, Run, Training, train
 from segjax.simulation.maps import MAPS
@@ -204,6 +206,59 @@ def test_another_run_in_the_folder_is_refused(finished):
         train(SMALL, output=folder)
     with pytest.raises(InputError, match="another run: seed"):
         train(replace(SMALL, seed=5), output=folder, resume=True)
+
+
+def events_in(folder):
+    """Steps and values as TensorBoard finds them, file after file, and where a run went on."""
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    masked_crc32c = pytest.importorskip("tensorboardX.record_writer").masked_crc32c
+    values, starts = [], []
+    for path in sorted((folder / "events").iterdir()):
+        content, at = path.read_bytes(), 0
+        while at < len(content):
+            (length,) = struct.unpack_from("<Q", content, at)
+            data = content[at + 12 : at + 12 + length]
+            sums = [struct.unpack_from("<I", content, i)[0] for i in (at + 8, at + 12 + length)]
+            assert sums == [masked_crc32c(x) for x in (content[at : at + 8], data)]
+            event = event_pb2.Event.FromString(data)
+            values += [(event.step, v.tag, v.simple_value) for v in event.summary.value]
+            starts += [event.step] if event.HasField("session_log") else []
+            at += 16 + length
+    return values, starts
+
+
+def test_events_say_what_the_log_does(tmp_path):
+    Log(tmp_path).write(2, {"loss": 0.5, "SEG r": 0.25})
+    Log(tmp_path, after=2).write(4, {"loss": 0.125, "SEG r": 0.75})
+    values, starts = events_in(tmp_path)
+    assert values == [
+        (2, "loss", 0.5),
+        (2, "SEG_r", 0.25),
+        (4, "loss", 0.125),
+        (4, "SEG_r", 0.75),
+    ]
+    assert starts == [3]
+    with (tmp_path / "log.csv").open(newline="") as file:
+        assert [(r["step"], r["loss"]) for r in csv.DictReader(file)] == [
+            ("2", "0.5"),
+            ("4", "0.125"),
+        ]
+
+
+@pytest.mark.parametrize("text", ["step\n2,3\n", "loss\n1\n", "step,loss\nx,1\n", "step,loss\n1\n"])
+def test_a_damaged_log_is_refused(tmp_path, text):
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(InputError, match=r"log.csv: is no log of a training .*; delete it"):
+        Log(tmp_path, after=2)
+
+
+def test_a_damaged_description_is_refused(tmp_path):
+    (tmp_path / "training.json").write_text("[1")
+    with pytest.raises(InputError, match=r"training.json: is no valid JSON"):
+        train(SMALL, output=tmp_path, resume=True)
+    (tmp_path / "training.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"training.json: is no description of a run"):
+        train(SMALL, output=tmp_path, resume=True)
 
 
 def test_damaged_checkpoints_are_refused(finished, tmp_path):
