@@ -1,4 +1,6 @@
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -190,6 +192,18 @@ def test_npy_reads_back(tmp_path, dtype, order):
     array = np.asarray(LABELS > 3 if dtype == "bool" else LABELS, dtype=dtype, order=order)
     np.save(tmp_path / "a.npy", array)
     same(read_labels(tmp_path / "a.npy"), array.astype(array.dtype.newbyteorder("=")))
+
+
+def test_npy_can_be_read_by_many_threads_at_once(tmp_path):
+    np.save(tmp_path / "a.npy", LABELS)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # without a lock, one in 2,000 fails
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(read_header, [tmp_path / "a.npy"] * 8000))
+    finally:
+        sys.setswitchinterval(interval)
+    assert {volume.array.shape for volume in found} == {LABELS.shape}
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -5,6 +5,7 @@ import math
 import re
 import zipfile
 from pathlib import Path
+from threading import Lock
 from typing import cast
 
 import numpy as np
@@ -19,6 +20,9 @@ PREFERRED = ("mask", "labels", "arr_0")
 # Deflate cannot shrink data further than this, so a member that claims more lies.
 _DEFLATE_RATIO = 1032
 _LONGEST_HEADER = 10_000
+# NumPy has Python parse headers, which fails now and then before 3.11.8 and 3.12.2 if two threads
+# do so at once: https://github.com/python/cpython/issues/106905
+_PARSING = Lock()
 _NO_LITERAL = re.compile(rb"\\|[0-9](and|else|for|if|in|is|not|or)")
 
 
@@ -106,7 +110,8 @@ def _header(path: Path, file: io.BufferedIOBase) -> tuple[tuple[int, ...], bool,
     text = file.read(min(int.from_bytes(prefix, "little"), _LONGEST_HEADER))
     if _NO_LITERAL.search(text):  # Python would warn of what it is asked to understand
         raise problem(path, "has a header that is no header of NumPy", _NO_PICKLE)
-    shape, fortran, dtype = reader(io.BytesIO(prefix + text))
+    with _PARSING:
+        shape, fortran, dtype = reader(io.BytesIO(prefix + text))
     if dtype.hasobject:
         raise problem(path, "holds pickled Python objects, which could run code", _NO_PICKLE)
     if dtype.itemsize == 0 or dtype.fields is not None:
