@@ -19,7 +19,7 @@ from tests.fuzz.readers import READERS
 from tests.soak import FULL
 
 
-INPUTS = 110_000 if FULL else 1500
+INPUTS = 110_000 if FULL else 2200
 WORKERS = 2 if FULL else 1
 COUNTS = {
     name: max(10, round(INPUTS * reader.share / sum(r.share for r in READERS.values())))

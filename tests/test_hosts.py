@@ -143,7 +143,6 @@ def test_a_damaged_file_is_told_by_all_hosts_and_the_rest_is_kept(place, tmp_pat
     assert files(tmp_path)["scores.csv"] == files(place)["scores.csv"]
 
 
-@pytest.mark.skipif(not FULL, reason="takes long: make soak")
 def test_a_host_whose_disk_is_full_stops_all_and_nothing_is_lost(place, tmp_path, resume):
     copied(place, tmp_path)
     two = b"".join((place / "out" / "cases.jsonl").read_bytes().splitlines(keepends=True)[:2])
@@ -190,7 +189,6 @@ rooms.train(small, output="run", resume=True)
 """
 
 
-@pytest.mark.skipif(not FULL, reason="takes long: make soak")
 def test_two_hosts_train_to_the_losses_of_one(tmp_path, monkeypatch):
     alone = tmp_path / "alone"
     scope = {}
