@@ -149,14 +149,9 @@ def _components_peers(mask: np.ndarray) -> Mapping[str, Build]:
 # Topology.
 
 
-def _centreline_of(r: np.ndarray, p: np.ndarray) -> Entry:
-    work = lambda: segjax.evaluate(reference=r, prediction=p, metrics=["cldice"])
-    return Entry(work, lambda found: np.atleast_1d(found["cldice"]), alike=r.ndim == 2)
-
-
-def _betti_of(r: np.ndarray, p: np.ndarray) -> Entry:
-    work = lambda: segjax.evaluate(reference=r, prediction=p, metrics=["betti_error"])
-    return Entry(work, lambda found: np.atleast_1d(found["betti_error"]))
+def _metric_of(metric: str, r: np.ndarray, p: np.ndarray) -> Entry:
+    work = lambda: segjax.evaluate(reference=r, prediction=p, metrics=[metric])
+    return Entry(work, lambda found: np.atleast_1d(found[metric]))
 
 
 # Resamples.
@@ -252,12 +247,12 @@ WORKLOADS = (
             name=f"{name}-{dims}d",
             title=f"{title} of a pair of nets of vessels, {dims}-D",
             draw=partial(drawing.vessels, dims=dims),
-            ours=ours,
+            ours=partial(_metric_of, metric),
             peers=peers,
         )
-        for name, title, ours, peers in (
-            ("centreline", "clDice", _centreline_of, topology.centreline_peers),
-            ("betti", "Betti error", _betti_of, topology.betti_peers),
+        for name, title, metric, peers in (
+            ("centreline", "clDice", "cldice", topology.centreline_peers),
+            ("betti", "Betti error", "betti_error", topology.betti_peers),
         )
         for dims in (2, 3)
     ),

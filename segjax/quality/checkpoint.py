@@ -31,7 +31,8 @@ class Checkpoints:
             InputError: if it cannot be written; those before are as they were.
         """
         try:
-            write_archive(self._path(step), _named(state), compress=False)
+            arrays = {name: np.asarray(x) for name, x in _named(state).items()}
+            write_archive(self._path(step), arrays, compress=False)
         except InputError as error:
             raise InputError(f"{error}, then go on by resuming") from error
         for old in self._steps()[_KEPT:]:
@@ -68,8 +69,8 @@ class Checkpoints:
         facts = [{n: (x.shape, x.dtype) for n, x in part.items()} for part in (arrays, expected)]
         if facts[0] != facts[1]:
             raise InputError(f"{self._path(step)}: is of another network; resume its own run")
-        place = lambda path, x: _placed(arrays[jax.tree_util.keystr(path)], x)
-        return jax.tree_util.tree_map_with_path(place, like)
+        placed = [_placed(arrays[name], x) for name, x in expected.items()]
+        return jax.tree.unflatten(jax.tree.structure(like), placed)
 
     def _steps(self) -> list[int]:
         """The newest first."""
@@ -80,9 +81,10 @@ class Checkpoints:
         return self.folder / f"{step}.npz"
 
 
-def _named(state: Any) -> dict[str, np.ndarray]:
+def _named(state: Any) -> dict[str, Any]:
+    """The arrays of a state by where they stand in it, in its order."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(path): np.asarray(x) for path, x in leaves}
+    return {jax.tree_util.keystr(path): x for path, x in leaves}
 
 
 def _placed(array: np.ndarray, like: Any) -> Any:

@@ -16,6 +16,7 @@ _PLAIN = frozenset(
 )
 _PACKED = ("blosc", "zstd", "gzip", "zlib", "lz4")
 _SHARDS = "sharding_indexed"
+_MEND = "write it again with Blosc, Zstandard or gzip"
 _SLACK = 4096  # bytes that an encoder may add
 _PIECE = 2**20  # bytes unpacked at a time
 _ABSENT = 2**64 - 1  # the place of a chunk that a shard lacks
@@ -83,7 +84,7 @@ def bounds_of(path: Path, metadata: Mapping[str, Any], chunk_bytes: int, inner: 
     codecs = _named(metadata.get("codecs") or [])
     if not codecs:
         codecs = _named([*(metadata.get("filters") or []), metadata.get("compressor") or {}])
-    shard = dict(codecs).get(_SHARDS, {})
+    shard, index = dict(codecs).get(_SHARDS, {}), []
     if shard:
         index = [name for name, _ in _named(shard.get("index_codecs") or [])]
         if len(codecs) > 1 or index not in (["bytes"], ["bytes", "crc32c"]):
@@ -96,12 +97,9 @@ def bounds_of(path: Path, metadata: Mapping[str, Any], chunk_bytes: int, inner: 
     odd = [name for name in names if name not in _PLAIN and name not in _PACKED]
     if odd or any(codec != ("crc32c", {}) for codec in after):
         raise problem(path, f"is packed by {', '.join(odd or names)}", _MEND)
-    index_bytes = 16 * inner + 4 * ("crc32c" in str(shard.get("index_codecs")))
+    index_bytes = 16 * inner + 4 * ("crc32c" in index)
     first = shard.get("index_location") == "start"
     return Bounds("".join(packed), 2 * chunk_bytes + _SLACK, inner, first, index_bytes)
-
-
-_MEND = "write it again with Blosc, Zstandard or gzip"
 
 
 def _named(codecs: Sequence[Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segjax.io._problem import problem
+from segjax.io.formats._zarr_chunks import bounded_store, bounds_of
 from segjax.io.stored import StoredArray, without_axes
 from segjax.io.volume import (
     MAX_VOXELS,
@@ -53,8 +54,6 @@ def open_stored(path: Path, *, max_voxels: int) -> Volume:
 def _open(path: Path, labels: bool, max_voxels: int) -> Volume:
     import zarr
 
-    from segjax.io.formats._zarr_chunks import bounded_store
-
     node = zarr.open(bounded_store(path), mode="r")
     if isinstance(node, zarr.Array):
         return Volume(_pixels(path, node, max_voxels))
@@ -77,8 +76,6 @@ def _pixels(path: Path, array: "zarr.Array", max_voxels: int) -> StoredArray:
     check_size(path, array.shards or array.chunks, min(max_voxels, MAX_VOXELS))
     if array.dtype.kind not in "biuf":
         raise problem(path, f"holds {array.dtype} values", "save integer labels")
-    from segjax.io.formats._zarr_chunks import bounds_of
-
     chunk_bytes = math.prod(array.chunks) * array.dtype.itemsize
     inner = math.prod(array.shards) // math.prod(array.chunks) if array.shards else 0
     store: Any = array.store
